@@ -1,0 +1,3 @@
+"""Forecast how many annotated cases a segmentation model needs."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,276 @@
+"""What each command does, from text arguments to a report and a document."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from .. import __version__
+from ..forecast.curve import Curve, curves_from_scores
+from ..forecast.document import forecast_document
+from ..forecast.errors import InputError
+from ..forecast.forecast import FEWEST_SIZES, Forecast, Question, forecast_curve
+from ..forecast.recommendation import Costs, Situation, recommend_all
+from ..forecast.stability import DropLargest, drop_largest
+from . import campaign, terminal
+from .campaign import RunOptions, conclude, run_study
+from .initialise import NewStudy, TestChoice, create_study
+from .progress import run_display
+from .status import study_status
+from .study import Study, open_study, study_scores
+from .tables import read_scores
+
+Answer = tuple[RenderableType, Any]
+Number = TypeVar("Number", int, float, int | None)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked for on the command line; None keeps the study's or the default."""
+
+    at: str | None = None
+    target: float | None = None
+    level: float | None = None
+    eps: float | None = None
+    seed: int | None = None
+    annotated: int | None = None
+    reach: int | None = None
+    left: int | None = None
+
+
+def new_study(
+    study: Path,
+    dataset: Path,
+    test: str,
+    configuration: str,
+    sizes: str | None,
+    draws: str,
+    cases: Path | None,
+    seed: int,
+    training: Mapping[str, Any],
+    schedule_check: bool,
+) -> NewStudy:
+    """The arguments of `init`, parsed."""
+    counts = _numbers(draws, "draws")
+    return NewStudy(
+        folder=study,
+        dataset=dataset,
+        test=_test_choice(test),
+        configurations=tuple(name.strip() for name in configuration.split(",") if name.strip()),
+        sizes=tuple(sorted(_numbers(sizes, "sizes"))) if sizes else (),
+        draws=counts[0] if len(counts) == 1 else counts,
+        seed=seed,
+        cases_table=cases,
+        training={key: value for key, value in training.items() if value is not None},
+        schedule_check=schedule_check,
+    )
+
+
+def initialise(asked: NewStudy, console: Console) -> RenderableType:
+    """Make a study and say what it holds."""
+    from .nnunet import require_nnunet
+
+    require_nnunet()
+    with console.status("checking cases") as shown:
+        asked = dataclasses.replace(asked, progress=lambda done, total: shown.update(f"checking cases {done}/{total}"))
+        created = create_study(asked)
+    study = created.study
+    lines: list[RenderableType] = [Text(f"warning: {warning}", "yellow") for warning in created.warnings[:10]]
+    if len(created.warnings) > 10:
+        lines.append(Text(f"... and {len(created.warnings) - 10} more warnings.", "yellow"))
+    pilots = study.settings.pilots
+    lines += [
+        Text(f"Study {study.folder}", "bold"),
+        Text(f"{study.pool_sizes[-1]} cases in the pool, {len(study.test)} held out as the test set (see cases.csv)."),
+        Text(f"Sizes {', '.join(map(str, pilots.sizes))}; arms {', '.join(arm.name for arm in study.settings.arms)}."),
+        Text(f"Look through {study.folder / 'study.toml'}, then: dicecast run {study.folder}"),
+    ]
+    return Group(*lines)
+
+
+def run(folder: Path, replay: bool, until_all: bool, jobs: int | None, device: str | None, console: Console) -> Answer:
+    """Work on a study until a decision is handed over."""
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs must be >= 1, found {jobs}.")
+    if device not in (None, "auto", "cpu", "cuda", "mps"):
+        raise InputError(f"--device must be auto, cpu, cuda or mps, found {device!r}.")
+    if until_all and not replay:
+        raise InputError("--until-all goes with --replay.")
+    study = open_study(folder)
+    with run_display(console) as watchers:
+        result = run_study(study, RunOptions(replay, until_all, jobs, device), watchers)
+    where = Text(f"Kept in {study.folder / 'rounds'}; see it again with: dicecast forecast {study.folder}", "dim")
+    return Group(terminal.round_report(result, protocol_words(study)), where), campaign.round_document(result)
+
+
+def dry_run(folder: Path) -> Answer:
+    """What `run` would do."""
+    return study_status(open_study(folder), planned=True)
+
+
+def status(folder: Path) -> Answer:
+    """How far a study has come."""
+    return study_status(open_study(folder), planned=False)
+
+
+def forecast(
+    source: Path, wishes: Wishes, *, stability: bool, figures: Path | None
+) -> tuple[RenderableType, Any, bool]:
+    """Forecast every curve of a source.
+
+    Returns:
+        Report, document, and whether no curve could be forecast.
+    """
+    curves, question, study = _read(source, wishes)
+    result = conclude(study, question=question) if study is not None and wishes.annotated is None else None
+    forecasts = result.forecasts if result else [forecast_curve(curve, question) for curve in curves]
+    document = forecast_document(forecasts, question, __version__)
+    parts: list[RenderableType] = []
+    for i, (found, entry) in enumerate(zip(forecasts, document["curves"], strict=True)):
+        parts.append(terminal.forecast_report(found))
+        if stability and len(found.curve.sizes) >= FEWEST_SIZES:
+            dropped = drop_largest(found.curve, question)
+            parts.append(terminal.stability_report(dropped, question.level))
+            entry["stability"] = _stability(dropped)
+        if stability and result and len(result.history[i]) > 1:
+            parts += [terminal.history_table(result.history[i]), Text("")]
+    if result and result.schedule:
+        parts += [terminal.schedule_table(result.schedule, question.eps), Text("")]
+    if study is not None:
+        parts.append(Text(f"The forecast holds for the pilots' protocol: {protocol_words(study)}.", "dim"))
+    if figures is not None:
+        from .figures import write_figures
+
+        written = write_figures(forecasts, figures)
+        parts.append(Text(f"Figures: {', '.join(str(path) for path in written)}", "dim"))
+    return Group(*parts), document, all(_untold(found) for found in forecasts)
+
+
+def recommend(source: Path, wishes: Wishes, costs: Mapping[str, Any]) -> tuple[RenderableType, Any, bool]:
+    """Decide what to do next.
+
+    Returns:
+        Report, document, and whether the answer is CANNOT TELL.
+    """
+    curves, question, study = _read(source, wishes)
+    asked = {key: value for key, value in costs.items() if value is not None}
+    if study is not None and not asked and wishes.left is None and wishes.annotated is None:
+        result = conclude(study, question=question)
+        decision, each = result.recommendation, result.each
+    else:
+        known = dataclasses.asdict(campaign.costs_now(study)) if study is not None else {}
+        situation = Situation(left=wishes.left, costs=Costs(**{**known, **asked}))
+        forecasts = [forecast_curve(curve, question) for curve in curves]
+        decision, each = recommend_all(forecasts, [situation] * len(forecasts))
+    document = {"dicecast": __version__, **decision.document(), "curves": [one.document() for one in each]}
+    return terminal.recommendation_panel(decision, each), document, decision.code == "cannot_tell"
+
+
+def example(name: str, folder: Path, cases: int, seed: int) -> RenderableType:
+    """Write an example dataset."""
+    from .examples.phantom import write_phantom
+
+    if name != "phantom":
+        raise InputError(f"unknown example {name!r}: there is phantom.")
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder}: must be a new or empty folder, found something there. Choose another name.")
+    write_phantom(folder, cases, seed)
+    return Text(f"Wrote {cases} cases to {folder}. Start a study with: dicecast init STUDY --dataset {folder}")
+
+
+def protocol_words(study: Study) -> str:
+    """The pilots' protocol in one line."""
+    pilots = study.settings.pilots
+    models = (
+        "one model on all n cases" if pilots.folds == 1 else f"{pilots.folds} folds (80/20), {pilots.ensemble} ensemble"
+    )
+    arms = []
+    for arm in study.settings.arms:
+        t = arm.training(pilots)
+        width = f", width {t.features}" if t.features else ""
+        batch = f", batch {t.batch}" if t.batch else ""
+        arms.append(f"{arm.name}: {t.epochs} x {t.iterations} iterations, {t.optimiser}{batch}{width}")
+    mirroring = "with" if pilots.mirroring else "no"
+    return f"nnU-Net {'; '.join(arms)}; {models}; {mirroring} test-time mirroring; plans from the pool of round 0"
+
+
+def _read(source: Path, wishes: Wishes) -> tuple[list[Curve], Question, Study | None]:
+    """The curves of a source and what is asked of them."""
+    study = open_study(source) if source.is_dir() and (source / "study.toml").exists() else None
+    if study is None and source.is_dir():
+        raise InputError(f"{source}: must be a study folder or a scores CSV, found a folder without study.toml.")
+    if study is not None:
+        base, pool = campaign.study_question(study), study.pool_sizes
+        now = pool[-1] if wishes.annotated is None else wishes.annotated
+        curves = curves_from_scores(study_scores(study), n_annotated=now, pool=pool)
+    else:
+        base = Question()
+        curves = curves_from_scores(read_scores(source), n_annotated=wishes.annotated)
+    reach = wishes.reach
+    if reach is None and wishes.left is not None:
+        reach = max(curve.n_annotated for curve in curves) + wishes.left
+    question = Question(
+        seed=_first(wishes.seed, base.seed),
+        level=_first(wishes.level, base.level),
+        eps=_first(wishes.eps, base.eps),
+        at=tuple(_numbers(wishes.at, "at")) if wishes.at else (),
+        target=wishes.target,
+        reach=_first(reach, base.reach),
+    )
+    return curves, question, study
+
+
+def _first(wish: Number | None, base: Number) -> Number:
+    return base if wish is None else wish
+
+
+def _untold(found: Forecast) -> bool:
+    return found.verdict.code in ("too_few_sizes", "ill_behaved", "families_disagree")
+
+
+def _stability(found: DropLargest) -> dict[str, Any]:
+    refits = []
+    for refit in found.refits:
+        size = refit.plateau
+        refits.append(
+            {
+                "dropped": refit.dropped,
+                "sizes": list(refit.sizes),
+                "least_squares": {"DM": refit.dm_least_squares, "plateau_n": refit.n_least_squares},
+                "DM": {"median": refit.dm.median, "lo": refit.dm.lo, "hi": refit.dm.hi},
+                "plateau_n": {"median": size.median, "lo": size.lo, "hi": size.hi, "hi_censored": size.hi_censored},
+            }
+        )
+    return {"refits": refits, "moved": found.moved, "stable": found.stable, "reason": found.reason}
+
+
+def _numbers(text: str, name: str) -> list[int]:
+    try:
+        found = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        found = []
+    if not found or any(n < 1 for n in found):
+        raise InputError(f"--{name} must be whole numbers >= 1 separated by commas, found {text!r}.")
+    return found
+
+
+def _test_choice(text: str) -> TestChoice:
+    """A number, a fraction, ids separated by commas, or @file."""
+    if text.startswith("@"):
+        from .files import read_text
+
+        return [line.strip() for line in read_text(Path(text[1:])).splitlines() if line.strip()]
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return [part.strip() for part in text.split(",") if part.strip()]

@@ -1,0 +1,96 @@
+"""Writing so that a crash never leaves half a file, and reading so that a bad file is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..forecast.errors import InputError, WorkError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically (a temporary neighbour, then a rename).
+
+    Raises:
+        WorkError: Disk full, read-only folder or the like; the old file is still there.
+    """
+
+    def fill(target: Path) -> None:
+        with target.open("w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    write_with(path, fill)
+
+
+def write_with(path: Path, fill: Callable[[Path], object]) -> None:
+    """Let `fill` write a temporary file beside `path`, then rename it into place.
+
+    Raises:
+        WorkError: The write failed; the old file is still there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=path.name)
+    except OSError as error:
+        raise _not_written(path, error) from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        fill(temporary)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise _not_written(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write strict JSON atomically."""
+    write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: Missing, unreadable, empty or not JSON.
+    """
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path}, line {error.lineno}: must be valid JSON, found: {error.msg}. Correct or restore the file."
+        ) from error
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 text file.
+
+    Raises:
+        InputError: Missing, unreadable, or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file. Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: must be UTF-8 text, found byte {error.object[error.start]:#04x} at position {error.start}. "
+            "Save it as UTF-8."
+        ) from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}. Check the path and its permissions.") from error
+
+
+def _not_written(path: Path, error: OSError) -> WorkError:
+    return WorkError(
+        f"{path}: cannot be written: {error.strerror or error}. Check free space and permissions, then run the same "
+        "command again; what was finished is kept."
+    )

@@ -1,0 +1,63 @@
+"""The environment nnU-Net reads, set for a study and put back afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+@contextlib.contextmanager
+def nnunet_environment(
+    folder: Path, results: Path, augmentation_workers: int, *, compile_network: bool
+) -> Iterator[None]:
+    """Point nnU-Net at folders of the study, never at the user's own.
+
+    Args:
+        folder: Holds `raw` and `preprocessed`.
+        results: Where trained models go.
+        augmentation_workers: `nnUNet_n_proc_DA`; 0 augments in the training process (planning needs 1).
+        compile_network: `nnUNet_compile`; of use on CUDA only.
+    """
+    wanted = {
+        "nnUNet_raw": str(folder / "raw"),
+        "nnUNet_preprocessed": str(folder / "preprocessed"),
+        "nnUNet_results": str(results),
+        "nnUNet_n_proc_DA": str(augmentation_workers),
+        "nnUNet_compile": "t" if compile_network else "f",
+        "nnUNet_wandb_enabled": "0",
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def output_to(log: Path) -> Iterator[None]:
+    """Send everything this process and its children print to a log file: nnU-Net prints a lot."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with log.open("ab") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, saved in zip((1, 2), kept, strict=True):
+            os.dup2(saved, number)
+            os.close(saved)

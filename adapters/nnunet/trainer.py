@@ -1,0 +1,85 @@
+"""The trainer of a pilot run: stock nnU-Net, but told its cases, seeded per epoch, and safe to kill.
+
+Imports torch and nnU-Net; only worker processes import this module.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+
+class PilotTrainer(nnUNetTrainer):  # type: ignore[misc]
+    """nnU-Net's trainer for one pilot.
+
+    The base class insists on its own constructor, so the attributes below are set after construction
+    and before `initialize`.
+    """
+
+    training_cases: list[str]
+    validation_cases: list[str]
+    seed: int
+    current_epoch: int
+    optimiser: str = "SGD"
+    on_epoch: Callable[[int], None] = staticmethod(lambda epoch: None)
+    """Called with the number of finished epochs."""
+
+    def do_split(self) -> tuple[list[str], list[str]]:
+        """Train on the pilot's cases; a model on all n cases has none left, so its losses are on its own."""
+        return list(self.training_cases), list(self.validation_cases or self.training_cases)
+
+    def configure_optimizers(self) -> tuple[Any, Any]:
+        """nnU-Net's SGD, or torch's AdamW (weight decay 0.01) under the same polynomial decay."""
+        if self.optimiser == "SGD":
+            return super().configure_optimizers()  # type: ignore[no-any-return]
+        optimiser = torch.optim.AdamW(self.network.parameters(), self.initial_lr)
+        return optimiser, PolyLRScheduler(optimiser, self.initial_lr, self.num_epochs)
+
+    def on_train_epoch_start(self) -> None:
+        """Seed by epoch: a resumed training then draws what an uninterrupted one would have drawn."""
+        seed_everything(self.seed + 1_000_003 * (self.current_epoch + 1))
+        super().on_train_epoch_start()
+
+    def on_epoch_end(self) -> None:
+        """Stock bookkeeping without a redrawn figure and a `best` checkpoint that pilots never use."""
+        self.logger.log("epoch_end_timestamps", time.time(), self.current_epoch)
+        finished = self.current_epoch + 1
+        if finished % self.save_every == 0 and finished < self.num_epochs:
+            self.save_checkpoint(os.path.join(self.output_folder, "checkpoint_latest.pth"))
+        self.current_epoch = finished
+        self.on_epoch(finished)
+
+    def save_checkpoint(self, filename: str) -> None:
+        """Write beside the target and rename: torch.save is not atomic."""
+        super().save_checkpoint(filename + ".writing")
+        os.replace(filename + ".writing", filename)
+
+    def plot_network_architecture(self) -> None:
+        """Not needed, and it wants graphviz."""
+
+    def _save_debug_information(self) -> None:
+        """Not needed."""
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, numpy and torch."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def resolve_device(wanted: str) -> torch.device:
+    """`auto` takes CUDA, then MPS, then the CPU."""
+    if wanted != "auto":
+        return torch.device(wanted)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

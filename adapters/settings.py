@@ -1,0 +1,316 @@
+"""`study.toml`: what a study is asked to do, read strictly and written with comments."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ..forecast.errors import InputError
+from .files import read_text
+
+FORMAT = 1
+"""Version of the study folder; a folder of a newer version is refused."""
+OPTIMISERS = ("SGD", "AdamW")
+ENSEMBLES = ("vote", "logits", "softmax")
+ENGINES = ("local",)
+Section = TypeVar("Section")
+
+
+@dataclass(frozen=True)
+class StudySection:
+    """`[study]`: what is studied and when it is good enough."""
+
+    name: str
+    dataset: str
+    """nnU-Net raw dataset folder."""
+    seed: int = 0
+    level: float = 0.9
+    """Probability of every interval."""
+    eps: float = 0.01
+    """Tolerance of the plateau, score units."""
+    goal: str = "plateau"
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _require(bool(self.name.strip()), "name", "must not be empty", self.name)
+        _require(0 <= self.seed < 2**31, "seed", "must be >= 0 and below 2^31", self.seed)
+        _require(0 < self.level < 1, "level", "must lie between 0 and 1", self.level)
+        _require(0 < self.eps < 1, "eps", "must lie between 0 and 1", self.eps)
+        _require(
+            self.goal == "plateau", "goal", 'must be "plateau" (targets per structure are not supported)', self.goal
+        )
+        _require(self.format >= 1, "format", "must be >= 1", self.format)
+
+
+@dataclass(frozen=True)
+class TestSection:
+    """`[test]`: the held-out test set, fixed for the life of the study."""
+
+    cases: int | float | list[str]
+    """Number, fraction or list of case ids; the list that was drawn is in `cases.csv`."""
+    group_by: str = "patient"
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _require(self.group_by == "patient", "group_by", 'must be "patient"', self.group_by)
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a pilot is trained; None keeps what nnU-Net's plan says."""
+
+    epochs: int = 1000
+    iterations: int = 250
+    """Iterations per epoch."""
+    batch: int | None = None
+    features: int | None = None
+    """Width of the first stage; the other stages keep their ratio to it."""
+    optimiser: str = "SGD"
+    learning_rate: float | None = None
+    """Initial learning rate of the polynomial decay; by default 0.01 for SGD, 0.001 for AdamW."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for name in ("epochs", "iterations"):
+            _require(getattr(self, name) >= 1, name, "must be >= 1", getattr(self, name))
+        _require(self.batch is None or self.batch >= 2, "batch", "must be >= 2", self.batch)
+        _require(self.features is None or self.features >= 1, "features", "must be >= 1", self.features)
+        _require(self.optimiser in OPTIMISERS, "optimiser", f"must be one of {', '.join(OPTIMISERS)}", self.optimiser)
+        _require(
+            self.learning_rate is None or self.learning_rate > 0, "learning_rate", "must be > 0", self.learning_rate
+        )
+
+
+@dataclass(frozen=True)
+class PilotSection(TrainingSettings):
+    """`[pilots]`: which trainings make the curve, and how each is run."""
+
+    sizes: list[int] = field(default_factory=list)
+    """Sizes trained at round 0; every later round adds the size of its pool."""
+    draws: int | list[int] = 3
+    """Draws per size; a list gives one number per size, its last number holding for all later sizes."""
+    folds: int = 1
+    """1: one model on all n cases; k: the first k of five 80/20 splits, ensembled."""
+    ensemble: str = "vote"
+    mirroring: bool = False
+    """Test-time mirroring."""
+    schedule_check: bool = True
+    """Train the smallest and largest size with doubled iterations before a decision is handed over."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        super().__post_init__()
+        _require(all(n >= 1 for n in self.sizes), "sizes", "must be >= 1", self.sizes)
+        _require(len(set(self.sizes)) == len(self.sizes), "sizes", "must differ", self.sizes)
+        draws = self.draws if isinstance(self.draws, list) else [self.draws]
+        _require(bool(draws) and all(d >= 1 for d in draws), "draws", "must be >= 1", self.draws)
+        _require(1 <= self.folds <= 5, "folds", "must be 1 to 5", self.folds)
+        _require(self.ensemble in ENSEMBLES, "ensemble", f"must be one of {', '.join(ENSEMBLES)}", self.ensemble)
+
+    def draws_at(self, size: int) -> int:
+        """Draws to train at a size."""
+        if isinstance(self.draws, int):
+            return self.draws
+        rank = sum(n < size for n in sorted(self.sizes))
+        return self.draws[min(rank, len(self.draws) - 1)]
+
+
+@dataclass(frozen=True)
+class ArmSection:
+    """`[[arm]]`: a way of training; what is not given is taken from `[pilots]`."""
+
+    name: str
+    configuration: str
+    trainer: str = "nnUNetTrainer"
+    plans: str = "nnUNetPlans"
+    epochs: int | None = None
+    iterations: int | None = None
+    batch: int | None = None
+    features: int | None = None
+    optimiser: str | None = None
+    learning_rate: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        usable = bool(self.name) and self.name not in (".", "..") and not set(self.name) & set('/\\:*?"<>|')
+        _require(usable, "name", "must be usable as a folder name", self.name)
+        _require(self.trainer == "nnUNetTrainer", "trainer", 'must be "nnUNetTrainer"', self.trainer)
+        _require(self.plans == "nnUNetPlans", "plans", 'must be "nnUNetPlans"', self.plans)
+
+    def training(self, pilots: PilotSection) -> TrainingSettings:
+        """The settings that hold for this arm."""
+        names = [f.name for f in dataclasses.fields(TrainingSettings)]
+        own = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return TrainingSettings(**{name: own.get(name, getattr(pilots, name)) for name in names})
+
+
+@dataclass(frozen=True)
+class ScoreSection:
+    """`[scores]`: what is scored."""
+
+    structures: list[str] = field(default_factory=list)
+    """Label or region names; empty scores every one of the dataset."""
+
+
+@dataclass(frozen=True)
+class CostSection:
+    """`[cost]`: what annotating costs and what there is to spend."""
+
+    per_case: float | None = None
+    per_round: float = 0.0
+    unit: str = "EUR"
+    budget: float | None = None
+    """For the whole study, in `unit`; charged per case annotated after round 0 and per round."""
+    deadline_rounds: int | None = None
+
+
+@dataclass(frozen=True)
+class ExecutionSection:
+    """`[execution]`: where trainings run."""
+
+    engine: str = "local"
+    jobs: int | None = None
+    """Trainings at the same time; by default one per CPU core, or one on an accelerator."""
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _require(self.engine in ENGINES, "engine", f"must be one of {', '.join(ENGINES)}", self.engine)
+        _require(self.jobs is None or self.jobs >= 1, "jobs", "must be >= 1", self.jobs)
+        devices = ("auto", "cpu", "cuda", "mps")
+        _require(self.device in devices, "device", f"must be one of {', '.join(devices)}", self.device)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole `study.toml`."""
+
+    study: StudySection
+    test: TestSection
+    pilots: PilotSection
+    arms: tuple[ArmSection, ...]
+    scores: ScoreSection
+    cost: CostSection
+    execution: ExecutionSection
+
+    def arm(self, name: str) -> ArmSection:
+        """The arm of that name.
+
+        Raises:
+            InputError: There is none.
+        """
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise InputError(f"unknown arm {name!r}: this study has {', '.join(arm.name for arm in self.arms)}.")
+
+
+class _OutOfRangeError(ValueError):
+    """A value out of range: key, what must hold, what was found."""
+
+
+def _require(holds: bool, key: str, rule: str, found: object) -> None:
+    if not holds:
+        raise _OutOfRangeError(f"{key} {rule}, found {found!r}")
+
+
+def read_settings(path: Path) -> Settings:
+    """Read a `study.toml`.
+
+    Raises:
+        InputError: Not TOML, an unknown key, a missing key, a wrong type or a value out of range, or made by
+            a newer dicecast.
+    """
+    try:
+        raw = tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: must be valid TOML, found: {error}.") from error
+    return parse_settings(raw, str(path))
+
+
+def parse_settings(raw: Mapping[str, Any], where: str) -> Settings:
+    """Check a parsed `study.toml`; see `read_settings`."""
+    version = raw.get("study", {}).get("format", FORMAT) if isinstance(raw.get("study"), dict) else FORMAT
+    if isinstance(version, int) and version > FORMAT:
+        raise InputError(
+            f"{where}: the study was made by a newer dicecast (format {version}, this one reads up to {FORMAT}). "
+            "Update dicecast."
+        )
+    _refuse_unknown(raw, {"study", "test", "pilots", "arm", "scores", "cost", "execution"}, where, "table")
+    arms = raw.get("arm", [])
+    if not isinstance(arms, list) or not arms:
+        raise InputError(f"{where}: at least one [[arm]] table with name and configuration is needed.")
+    parsed = tuple(_section(ArmSection, arm, f"{where}, [[arm]]") for arm in arms)
+    if len({arm.name for arm in parsed}) < len(parsed):
+        raise InputError(f"{where}: every [[arm]] must have its own name, found {', '.join(a.name for a in parsed)}.")
+    settings = Settings(
+        study=_section(StudySection, raw.get("study", {}), f"{where}, [study]"),
+        test=_section(TestSection, raw.get("test", {}), f"{where}, [test]"),
+        pilots=_section(PilotSection, raw.get("pilots", {}), f"{where}, [pilots]"),
+        arms=parsed,
+        scores=_section(ScoreSection, raw.get("scores", {}), f"{where}, [scores]"),
+        cost=_section(CostSection, raw.get("cost", {}), f"{where}, [cost]"),
+        execution=_section(ExecutionSection, raw.get("execution", {}), f"{where}, [execution]"),
+    )
+    for arm in settings.arms:
+        try:
+            arm.training(settings.pilots)
+        except _OutOfRangeError as error:
+            raise InputError(f"{where}, [[arm]] {arm.name}: {error}.") from error
+    return settings
+
+
+def _section(kind: type[Section], table: Any, where: str) -> Section:
+    """Build one section, checking names and types against the dataclass."""
+    if not isinstance(table, dict):
+        raise InputError(f"{where}: must be a table of keys, found {table!r}.")
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    hints = get_type_hints(kind)
+    _refuse_unknown(table, set(fields), where, "key")
+    for name, f in fields.items():
+        needed = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if needed and name not in table:
+            raise InputError(f"{where}: key {name!r} is missing. Add it.")
+    for name, value in table.items():
+        if not _fits(value, hints[name]):
+            raise InputError(f"{where}: {name} must be {_in_words(hints[name])}, found {value!r}.")
+    try:
+        return kind(**table)
+    except _OutOfRangeError as error:
+        raise InputError(f"{where}: {error}.") from error
+
+
+def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: str, what: str) -> None:
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise InputError(f"{where}: unknown {what} {unknown[0]!r}. Known: {', '.join(sorted(known))}.")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if get_origin(hint) in (Union, UnionType):
+        return any(_fits(value, one) for one in get_args(hint) if one is not type(None))
+    if get_origin(hint) is list:
+        return isinstance(value, list) and all(_fits(one, get_args(hint)[0]) for one in value)
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, (int, float)) if hint is float else isinstance(value, hint)
+
+
+def _in_words(hint: Any) -> str:
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(_in_words(one) for one in get_args(hint) if one is not type(None))
+    if get_origin(hint) is list:
+        return f"a list of {_in_words(get_args(hint)[0])}"
+    return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(hint, str(hint))
+
+
+def toml_value(value: Any) -> str:
+    """A number, text, boolean or list as TOML."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,60 @@
+"""Scores tables in and out as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from ..forecast.errors import InputError
+from ..forecast.scores import validate_scores
+from .files import read_text, write_text
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a CSV as text cells; the index is the line number in the file.
+
+    Raises:
+        InputError: Missing, not UTF-8, empty, or a row with more or fewer cells than the header.
+    """
+    lines = csv.reader(io.StringIO(read_text(path)))
+    header: list[str] | None = None
+    rows: list[list[str]] = []
+    numbers: list[int] = []
+    try:
+        for cells in lines:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if header is None:
+                header = [cell.strip() for cell in cells]
+            elif len(cells) != len(header):
+                raise InputError(
+                    f"{path}, line {lines.line_num}: must have {len(header)} cells like the header, found "
+                    f"{len(cells)}. Check commas and quotes."
+                )
+            else:
+                rows.append(cells)
+                numbers.append(lines.line_num)
+    except csv.Error as error:
+        raise InputError(f"{path}, line {lines.line_num}: not a valid CSV: {error}.") from error
+    if header is None:
+        raise InputError(f"{path}: is empty. A CSV with a header line is needed.")
+    if len(header) == 1 and ";" in header[0]:
+        raise InputError(f"{path}, header: columns must be separated by commas, found semicolons. Save it with commas.")
+    return pd.DataFrame(rows, columns=header, index=numbers, dtype=object)
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Read and check a scores CSV.
+
+    Raises:
+        InputError: Names file, line, column, what must hold and what was found.
+    """
+    return validate_scores(read_csv(path), source=str(path))
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, atomically; undefined numbers are empty cells."""
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))

@@ -1,0 +1,343 @@
+"""The terminal report: renderables built from finished results. They compute nothing; the caller prints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.panel import Panel
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from ..forecast.exponential import NAMES
+from ..forecast.forecast import HORIZON, Forecast, Gain
+from ..forecast.posterior import Posterior
+from ..forecast.recommendation import Recommendation
+from ..forecast.stability import DropLargest, RoundSummary
+from ..forecast.types import Interval, SizeInterval
+from .campaign import Round, ScheduleCheck
+from .plot import curve_plot
+
+VERDICT_STYLE = {
+    "plateau_reached": "green",
+    "plateau_ahead": "cyan",
+    "beyond_horizon": "yellow",
+    "families_disagree": "yellow",
+    "ill_behaved": "red",
+    "too_few_sizes": "red",
+}
+CODE_STYLE = {"annotate": "cyan", "train_pilots": "yellow", "cannot_tell": "red"}
+CODE_WORDS = {
+    "stop_plateau": "STOP: the plateau is reached",
+    "stop_stable": "STOP: the forecast is stable",
+    "stop_budget": "STOP: nothing left to annotate or to spend",
+    "stop_unreachable": "STOP: the target is out of reach",
+    "train_pilots": "TRAIN MORE PILOTS",
+    "cannot_tell": "CANNOT TELL",
+}
+
+
+def forecast_report(forecast: Forecast) -> RenderableType:
+    """One curve: verdict, plot, sizes, parameters, gains and what to doubt."""
+    return Group(*_forecast_parts(forecast))
+
+
+def _forecast_parts(forecast: Forecast) -> Iterator[RenderableType]:
+    verdict = forecast.verdict
+    yield Rule(Text(forecast.curve.name, "bold"), align="left")
+    style = VERDICT_STYLE[verdict.code]
+    yield Text.assemble((verdict.code.replace("_", " "), f"bold {style}"), (": ", style), verdict.reason)
+    yield Text("")
+    if forecast.posterior is not None:
+        yield curve_plot(forecast)
+        yield Text("")
+    yield _sizes_table(forecast)
+    if forecast.posterior is not None:
+        yield _parameters_table(forecast)
+        yield _gains_table(forecast)
+        yield from _at_tables(forecast)
+    for line in _notes(forecast):
+        yield Text.assemble(("· ", "dim"), line)
+    yield Text("")
+
+
+def _sizes_table(forecast: Forecast) -> Table:
+    curve = forecast.curve
+    table = _table(
+        "Observed", "cases", "draws", f"mean {curve.metric}", "SD over draws", "SD over test cases", "least squares"
+    )
+    case_sd = curve.case_sd or [None] * len(curve.sizes)
+    rows = zip(curve.sizes, curve.draws, curve.observed, curve.draw_sd, case_sd, strict=True)
+    for size, draws, mean, draw_sd, over_cases in rows:
+        fitted = _score(float(forecast.fit.score(size))) if forecast.fit else "-"
+        table.add_row(str(size), str(draws), _score(mean), _score(draw_sd), _score(over_cases), fitted)
+    return table
+
+
+def _parameters_table(forecast: Forecast) -> Table:
+    """The named model: least squares beside the posterior."""
+    fit, posterior, plateau = forecast.fit, forecast.posterior, forecast.plateau
+    assert fit is not None and posterior is not None and plateau is not None
+    level, eps = forecast.question.level, forecast.question.eps
+    table = _table(
+        "Exponential plateau D(n) = DM - (DM - D0) exp(-k n)",
+        "",
+        "least squares ± SE",
+        "posterior median",
+        f"{level:.0%} interval",
+    )
+    meaning = {"DM": "ceiling DM", "D0": "score at no case D0", "k": "rate k per case"}
+    values = zip(NAMES, (fit.dm, fit.d0, fit.k), fit.stderr, posterior.flat.T, strict=True)
+    for name, value, error, draws in values:
+        found = Interval.of(draws, level)
+        show = _score if name != "k" else _rate
+        spread = f" ± {show(float(error))}" if math.isfinite(error) else " ± ?"
+        table.add_row(
+            meaning[name],
+            show(value) + spread,
+            show(found.median),
+            f"[{show(found.lo)}, {show(found.hi)}]",
+            end_section=name == "k",
+        )
+    size, score = fit.plateau(eps)
+    table.add_row(f"plateau size n* (within {eps:g} of DM)", f"{size:.0f}", *_size_words(plateau.size))
+    table.add_row(
+        "score at n*",
+        _score(score),
+        _score(plateau.score.median),
+        f"[{_score(plateau.score.lo)}, {_score(plateau.score.hi)}]",
+    )
+    return table
+
+
+def _gains_table(forecast: Forecast) -> Table:
+    table = _table(
+        "What more cases can still add",
+        "",
+        "median",
+        f"{forecast.question.level:.0%} interval",
+        f"P(gain <= {forecast.question.eps:g})",
+    )
+    for name, gain in (("reachable gain", forecast.reachable_gain), ("gain of doubling", forecast.gain_doubling)):
+        assert isinstance(gain, Gain)
+        found = gain.interval
+        table.add_row(
+            f"{name} {gain.n_from} -> {gain.n_to} cases",
+            _score(found.median),
+            f"[{_score(found.lo)}, {_score(found.hi)}]",
+            f"{gain.p_below_eps:.2f}",
+        )
+    return table
+
+
+def _at_tables(forecast: Forecast) -> Iterator[Table]:
+    level = f"{forecast.question.level:.0%}"
+    if forecast.at:
+        table = _table(
+            "Expected score", "cases", "median", f"{level} interval", f"{level} interval of the next run", ""
+        )
+        for one in forecast.at:
+            note = (
+                ""
+                if one.within_horizon
+                else f"past the horizon of {forecast.horizon}: beyond what these pilots can tell"
+            )
+            expected, run = one.expected, one.next_run
+            table.add_row(
+                str(one.n),
+                _score(expected.median),
+                f"[{_score(expected.lo)}, {_score(expected.hi)}]",
+                f"[{_score(run.lo)}, {_score(run.hi)}]",
+                note,
+            )
+        yield table
+    found = forecast.n_for_target
+    if found is not None:
+        table = _table("Cases needed for a target", "target", "median", f"{level} interval", "P(unreachable)")
+        table.add_row(_score(found.target), *_size_words(found.size), f"{found.p_unreachable:.2f}")
+        yield table
+
+
+def _notes(forecast: Forecast) -> Iterator[str]:
+    curve = forecast.curve
+    if curve.n_test is not None:
+        left_out = (
+            f"; {curve.n_left_out} left out of every size (structure absent, or no score at some size)"
+            if curve.n_left_out
+            else ""
+        )
+        yield f"scored on {curve.n_test} test cases{left_out}. Intervals are for the mean on this test set."
+    if forecast.fit is not None and forecast.fit.status != "ok":
+        yield f"least squares: {forecast.fit.status}."
+    if forecast.posterior is not None:
+        yield _sampling(forecast.posterior)
+        yield from (f"WARNING {message}." for message in forecast.posterior.diagnostics.messages)
+    for test in forecast.backtest:
+        held = "held" if test.held else "did NOT hold"
+        found = test.predicted
+        sizes = ", ".join(map(str, test.from_sizes))
+        yield (
+            f"backtest: from {sizes} the model forecast {_score(found.median)} [{_score(found.lo)}, {_score(found.hi)}] "
+            f"at {test.n}; observed {_score(test.observed)}: the interval {held}."
+        )
+    yield (
+        f"horizon {forecast.horizon} cases ({HORIZON} x the largest trained size); the exponential flattens early, so "
+        "read n* as optimistic."
+    )
+
+
+def _sampling(posterior: Posterior) -> str:
+    d = posterior.diagnostics
+    tau0, tau1, misfit = sorted_medians(posterior)
+    smallest = posterior.curve.sizes[0]
+    return (
+        f"MCMC: ESS {d.ess:.0f}, tau {d.tau:.0f}, R-hat {d.rhat:.3f}, acceptance {d.acceptance:.2f}. Noise SDs from "
+        f"{posterior.noise_source}: training {tau0:.4f}, subset at {smallest} cases {tau1 / math.sqrt(smallest):.4f}, "
+        f"misfit {misfit:.4f}."
+    )
+
+
+def sorted_medians(posterior: Posterior) -> tuple[float, float, float]:
+    """Posterior medians of (tau0, tau1, misfit)."""
+    columns = [sorted(column) for column in posterior.noise.T.tolist()]
+    tau0, tau1, misfit = (column[len(column) // 2] for column in columns)
+    return tau0, tau1, misfit
+
+
+def stability_report(found: DropLargest, level: float) -> RenderableType:
+    """Refits without the largest sizes."""
+    table = _table(
+        "Without the largest sizes",
+        "sizes",
+        "DM least squares",
+        "n* least squares",
+        "DM posterior",
+        f"{level:.0%} interval",
+        "n* posterior",
+        f"{level:.0%} interval ",
+    )
+    for refit in found.refits:
+        sizes = ", ".join(map(str, refit.sizes))
+        table.add_row(
+            sizes,
+            _score(refit.dm_least_squares),
+            f"{refit.n_least_squares:.0f}",
+            _score(refit.dm.median),
+            f"[{_score(refit.dm.lo)}, {_score(refit.dm.hi)}]",
+            *_size_words(refit.plateau),
+        )
+    verdict = ("stable", "bold green") if found.stable else ("not stable", "bold yellow")
+    return Group(table, Text.assemble(verdict, ": ", found.reason), Text(""))
+
+
+def history_table(history: Sequence[RoundSummary]) -> Table:
+    """How the forecast moved from round to round."""
+    table = _table("Round by round", "round", "annotated", "DM", "n*", "reachable gain", "interval width")
+    for one in history:
+        size = "beyond" if one.plateau_n is None else f"{one.plateau_n:.0f}"
+        table.add_row(
+            str(one.round), str(one.n_annotated), _score(one.dm), size, _score(one.gain), _score(one.gain_width)
+        )
+    return table
+
+
+def schedule_table(checks: Sequence[ScheduleCheck], eps: float) -> RenderableType:
+    """The schedule check: is the curve limited by cases or by training?"""
+    table = _table("Schedule check (twice the iterations)", "arm", "structure", "cases", "plain", "doubled", "rise", "")
+    for check in checks:
+        note = "limited by training" if check.rise > eps else "ok"
+        table.add_row(
+            check.arm,
+            check.structure,
+            str(check.n),
+            _score(check.plain),
+            _score(check.doubled),
+            f"{check.rise:+.3f}",
+            note,
+        )
+    return table
+
+
+def recommendation_panel(found: Recommendation, each: Sequence[Recommendation] = ()) -> RenderableType:
+    """The decision and its reason, and what the other curves say."""
+    words = f"ANNOTATE {found.batch} MORE" if found.code == "annotate" else CODE_WORDS[found.code]
+    style = CODE_STYLE.get(found.code, "green")
+    lines: list[RenderableType] = [Text(words, f"bold {style}"), Text(found.reason[:1].upper() + found.reason[1:])]
+    if found.promise is not None:
+        expected = found.promise.expected
+        lines.append(
+            Text(
+                f"Expect {_score(expected.median)} [{_score(expected.lo)}, {_score(expected.hi)}] with "
+                f"{found.promise.n} cases ({expected.level:.0%} interval, {found.curve})."
+            )
+        )
+    if found.cost is not None:
+        lines.append(Text(f"Cost: {found.cost['amount']:g} {found.cost['unit']}."))
+    if len(each) > 1:
+        for one in each:
+            batch = f" {one.batch}" if one.code == "annotate" else ""
+            lines.append(Text(f"  {one.curve}: {one.code}{batch}", "dim"))
+    return Panel(Group(*lines), title="Recommendation", title_align="left", border_style=style)
+
+
+def round_report(result: Round, protocol: str) -> RenderableType:
+    """Everything a round says."""
+    parts: list[RenderableType] = []
+    for forecast, history in zip(result.forecasts, result.history, strict=True):
+        parts.append(forecast_report(forecast))
+        if len(history) > 1:
+            parts += [history_table(history), Text("")]
+    eps = result.forecasts[0].question.eps
+    if result.schedule:
+        parts += [schedule_table(result.schedule, eps), Text("")]
+    parts.append(recommendation_panel(result.recommendation, result.each))
+    parts.append(Text(f"The forecast holds for the pilots' protocol: {protocol}.", "dim"))
+    return Group(*parts)
+
+
+def round_line(result: Round) -> RenderableType:
+    """A round in one paragraph, for the log of a run."""
+    scores = ", ".join(f"{f.curve.arm} {f.curve.structure} {f.curve.observed[-1]:.3f}" for f in result.forecasts)
+    found = result.recommendation
+    words = f"annotate {found.batch}" if found.code == "annotate" else found.code.replace("_", " ")
+    return Text.assemble(
+        (f"Round {result.number}", "bold"),
+        f": {result.study.pool_sizes[-1]} annotated; {scores} -> ",
+        (words, f"bold {CODE_STYLE.get(found.code, 'green')}"),
+    )
+
+
+def error_line(message: str) -> RenderableType:
+    """An error as the user sees it."""
+    return f"[bold red]error:[/] {escape(message)}"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+    return table
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+def _rate(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _size_words(size: SizeInterval) -> tuple[str, str]:
+    median = f"> {size.horizon:.0f}" if size.median is None else f"{size.median:.0f}"
+    return median, f"[{size.lo:.0f}, {'> ' if size.hi_censored else ''}{size.hi:.0f}]"

@@ -1,0 +1,340 @@
+"""The `dicecast` command: every command is one short function, the work is done elsewhere."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+
+from . import __version__
+from .forecast.errors import DicecastError, InputError
+
+app = typer.Typer(
+    name="dicecast",
+    help="Forecast how many annotated cases a segmentation model needs, and what to annotate next.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+DEBUG = "DICECAST_DEBUG"
+
+StudyPath = Annotated[Path, typer.Argument(help="Study folder.", show_default=False)]
+SourcePath = Annotated[Path, typer.Argument(help="Study folder or scores CSV.", show_default=False)]
+Json = Annotated[
+    str | None,
+    typer.Option(
+        "--json", metavar="FILE", help="Also write the answer as JSON; - writes only JSON, to standard output."
+    ),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with code 3 when the answer is CANNOT TELL.")]
+Seed = Annotated[
+    int | None, typer.Option(help="Seed of the sampler.  [default: the study's, else 0]", show_default=False)
+]
+Level = Annotated[
+    float | None,
+    typer.Option(help="Probability of every interval.  [default: the study's, else 0.9]", show_default=False),
+]
+Eps = Annotated[
+    float | None, typer.Option(help="Tolerance of the plateau.  [default: the study's, else 0.01]", show_default=False)
+]
+Annotated_ = Annotated[
+    int | None,
+    typer.Option("--annotated", help="Cases annotated now.  [default: the largest size]", show_default=False),
+]
+Reach = Annotated[
+    int | None,
+    typer.Option("--reach", help="Cases you could ever annotate.  [default: 4 x the largest size]", show_default=False),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        help="Trainings at the same time.  [default: one per core, or one on an accelerator]", show_default=False
+    ),
+]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.  [default: the study's]", show_default=False)]
+
+
+def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
+    """Turn errors into one message and an exit code; a traceback only with --debug."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except KeyboardInterrupt:
+            _fail("interrupted. What was finished is kept: run the same command again to go on.", 130)
+        except DicecastError as error:
+            if os.environ.get(DEBUG):
+                raise
+            _fail(str(error), error.exit_code)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            if os.environ.get(DEBUG):
+                raise
+            _fail(
+                f"unexpected {type(error).__name__}: {error}. For the traceback: dicecast --debug ...",
+                1,
+            )
+        else:
+            raise typer.Exit(code or 0)
+
+    return run
+
+
+def _fail(message: str, code: int) -> None:
+    from .adapters.terminal import error_line
+
+    Console(stderr=True, soft_wrap=True).print(error_line(message), highlight=False)
+    raise typer.Exit(code)
+
+
+def _show(report: RenderableType, document: Any, target: str | None) -> None:
+    """Print the report and write the JSON; with `-` only the JSON is printed."""
+    from .adapters.files import write_json
+
+    if target == "-":
+        sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+        return
+    if target is not None:
+        write_json(Path(target), document)
+    Console().print(report)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dicecast {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    if debug:
+        os.environ[DEBUG] = "1"
+
+
+@app.command()
+@_guarded
+def demo(
+    full: Annotated[
+        bool, typer.Option("--full", help="More draws, 2d and 3d_fullres (about 25 minutes on 2 cores).")
+    ] = False,
+    folder: Annotated[Path, typer.Option(help="Where the demo study is made; an unfinished one is resumed.")] = Path(
+        "dicecast-demo"
+    ),
+    jobs: Jobs = None,
+    device: Device = None,
+) -> None:
+    """Run a complete adaptive study on the built-in renal phantom, with real nnU-Net trainings."""
+    from .adapters.demo import run_demo
+
+    run_demo(folder / ("full" if full else "quick"), full=full, jobs=jobs, device=device, console=Console())
+
+
+@app.command()
+@_guarded
+def init(
+    study: StudyPath,
+    dataset: Annotated[Path, typer.Option(help="nnU-Net v2 raw dataset folder.", show_default=False)],
+    test: Annotated[
+        str,
+        typer.Option(help="Test set: a number of cases, a fraction (0.2), ids a,b,c or @file with one id per line."),
+    ] = "0.2",
+    configuration: Annotated[
+        str, typer.Option(help="nnU-Net configurations, one arm each: 2d,3d_fullres")
+    ] = "3d_fullres",
+    sizes: Annotated[
+        str | None,
+        typer.Option(help="Sizes trained at round 0.  [default: 5 sizes, each half of the next]", show_default=False),
+    ] = None,
+    draws: Annotated[str, typer.Option(help="Draws per size; 3,3,1 gives one number per size.")] = "3",
+    cases: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV with columns case, patient, ... ; cases of a patient stay on one side.", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the test set, the draws and the trainings.")] = 0,
+    epochs: Annotated[int | None, typer.Option(help="Epochs.  [default: nnU-Net's 1000]", show_default=False)] = None,
+    iterations: Annotated[
+        int | None, typer.Option(help="Iterations per epoch.  [default: nnU-Net's 250]", show_default=False)
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Batch size.  [default: the plan's]", show_default=False)] = None,
+    features: Annotated[
+        int | None, typer.Option(help="Width of the first network stage.  [default: the plan's]", show_default=False)
+    ] = None,
+    optimiser: Annotated[
+        str | None, typer.Option(help="SGD or AdamW.  [default: nnU-Net's SGD]", show_default=False)
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Initial learning rate.", show_default=False)] = None,
+    schedule_check: Annotated[
+        bool, typer.Option(help="Also train the smallest and largest size twice as long.")
+    ] = True,
+) -> None:
+    """Check a dataset, hold out the test set and write a commented study.toml."""
+    from .adapters import commands
+
+    training = {
+        "epochs": epochs,
+        "iterations": iterations,
+        "batch": batch,
+        "features": features,
+        "optimiser": optimiser,
+        "learning_rate": learning_rate,
+    }
+    asked = commands.new_study(study, dataset, test, configuration, sizes, draws, cases, seed, training, schedule_check)
+    Console().print(commands.initialise(asked, Console(stderr=True)))
+
+
+@app.command()
+@_guarded
+def run(
+    study: StudyPath,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Reveal the cases of an annotated pool round by round, until stable.")
+    ] = False,
+    until_all: Annotated[
+        bool,
+        typer.Option(
+            "--until-all",
+            help="In a replay, go on past a stop until every case is revealed, to see whether the forecast held.",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List what would run, with hours and GB, and stop.")
+    ] = False,
+    jobs: Jobs = None,
+    device: Device = None,
+    target: Json = None,
+) -> None:
+    """Do what is due: train pilots, forecast, recommend. Interrupt at any time; run again to go on."""
+    from .adapters import commands
+
+    if dry_run:
+        _show(*commands.dry_run(study), target)
+        return
+    _show(*commands.run(study, replay, until_all, jobs, device, Console(stderr=True)), target)
+
+
+@app.command("forecast")
+@_guarded
+def forecast_command(
+    source: SourcePath,
+    at: Annotated[str | None, typer.Option(help="Sizes to forecast the score at: 400,800", show_default=False)] = None,
+    target_score: Annotated[
+        float | None, typer.Option("--target", help="Score to find the necessary cases for.", show_default=False)
+    ] = None,
+    stability: Annotated[
+        bool, typer.Option("--stability", help="Also refit without the largest 1 and 2 sizes, and show the rounds.")
+    ] = False,
+    level: Level = None,
+    eps: Eps = None,
+    seed: Seed = None,
+    annotated: Annotated_ = None,
+    reach: Reach = None,
+    figures: Annotated[Path | None, typer.Option(help="Folder for a figure of each curve.", show_default=False)] = None,
+    target: Json = None,
+    strict: Strict = False,
+) -> int:
+    """Fit the curves of a study or a scores CSV and forecast where they level off."""
+    from .adapters import commands
+
+    wishes = commands.Wishes(
+        at=at, target=target_score, level=level, eps=eps, seed=seed, annotated=annotated, reach=reach
+    )
+    report, document, cannot_tell = commands.forecast(source, wishes, stability=stability, figures=figures)
+    _show(report, document, target)
+    return 3 if strict and cannot_tell else 0
+
+
+@app.command()
+@_guarded
+def recommend(
+    source: SourcePath,
+    left: Annotated[
+        int | None, typer.Option(help="Cases that could still be annotated.  [default: unknown]", show_default=False)
+    ] = None,
+    per_case: Annotated[float | None, typer.Option(help="Cost of annotating a case.", show_default=False)] = None,
+    per_round: Annotated[
+        float | None, typer.Option(help="Cost of a round (training, waiting).", show_default=False)
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of the costs.  [default: EUR]", show_default=False)] = None,
+    budget: Annotated[float | None, typer.Option(help="What is left to spend.", show_default=False)] = None,
+    level: Level = None,
+    eps: Eps = None,
+    seed: Seed = None,
+    annotated: Annotated_ = None,
+    target: Json = None,
+    strict: Strict = False,
+) -> int:
+    """Say what to do next: annotate more, stop, train more pilots, or cannot tell; with the reason."""
+    from .adapters import commands
+
+    wishes = commands.Wishes(level=level, eps=eps, seed=seed, annotated=annotated, left=left)
+    costs = {"per_case": per_case, "per_round": per_round, "unit": unit, "budget": budget}
+    report, document, cannot_tell = commands.recommend(source, wishes, costs)
+    _show(report, document, target)
+    return 3 if strict and cannot_tell else 0
+
+
+@app.command()
+@_guarded
+def status(study: StudyPath, target: Json = None) -> None:
+    """Show which runs are done, running, due or failed, and how long the rest will take."""
+    from .adapters import commands
+
+    _show(*commands.status(study), target)
+
+
+@app.command()
+@_guarded
+def doctor(
+    dataset: Annotated[
+        Path | None, typer.Option(help="Also check this nnU-Net raw dataset.", show_default=False)
+    ] = None,
+    benchmark: Annotated[
+        bool, typer.Option("--benchmark", help="Also time training iterations here (about a minute).")
+    ] = False,
+    target: Json = None,
+) -> int:
+    """Show what is installed, which device would be used, and whether a dataset is usable."""
+    from .adapters.doctor import examine
+
+    report, document, usable = examine(dataset, benchmark=benchmark)
+    _show(report, document, target)
+    return 0 if usable else InputError.exit_code
+
+
+@app.command()
+@_guarded
+def example(
+    name: Annotated[str, typer.Argument(help="phantom", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="New dataset folder.", show_default=False)],
+    cases: Annotated[int, typer.Option(help="Number of cases.", min=1)] = 40,
+    seed: Annotated[int, typer.Option(help="Seed; a case depends on the seed and its number only.")] = 0,
+) -> None:
+    """Write an example dataset in nnU-Net raw layout."""
+    from .adapters import commands
+
+    Console().print(commands.example(name, folder, cases, seed))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""One learning curve: scores of one arm, structure and metric against the number of annotated cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from .errors import InputError
+from .scores import DICE_LIKE
+from .types import FloatArray, IntArray
+
+CURVE_KEY = ["arm", "structure", "metric", "test_set", "stratum", "protocol"]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Observed scores, one per (size, draw), ready to be fitted.
+
+    The arrays have one entry per observation, sorted by size then draw.
+    """
+
+    arm: str
+    structure: str
+    metric: str
+    test_set: str
+    stratum: str
+    protocol: str
+    n: IntArray
+    """Annotated cases used (training + validation), shape [observations]."""
+    draw: IntArray
+    """Which random ordering of the pool, shape [observations]."""
+    y: FloatArray
+    """Mean score over the test cases, shape [observations]."""
+    n_test: int | None
+    """Test cases behind every mean; None when the scores came averaged."""
+    n_left_out: int
+    """Test cases left out of every size because their score is undefined or missing at some size."""
+    n_annotated: int
+    """Annotated cases at hand now."""
+    pool: tuple[int, ...]
+    """Size of the annotated pool after each round; the last entry is at least the largest size."""
+    se_draws: float | None = None
+    """Root mean square of the given standard errors over draws, for scores already averaged."""
+    case_sd: tuple[float, ...] | None = None
+    """Standard deviation over test cases at each size, averaged over draws; None for averaged scores."""
+
+    def __post_init__(self) -> None:
+        """Refuse an impossible curve."""
+        if not (len(self.n) == len(self.draw) == len(self.y) > 0):
+            raise ValueError("a curve needs equally many sizes, draws and scores, at least one")
+        if np.any(np.diff(self.n) < 0) or self.n[0] < 1:
+            raise ValueError("sizes must be >= 1 and sorted")
+        if not np.all(np.isfinite(self.y)):
+            raise ValueError("scores must be finite")
+
+    @property
+    def name(self) -> str:
+        """How the curve is called in reports: arm, structure, metric and what else is not the default."""
+        extra = [v for v, default in ((self.test_set, "test"), (self.stratum, "all")) if v != default]
+        return " / ".join([self.arm, self.structure, self.metric, *extra])
+
+    @cached_property
+    def sizes(self) -> IntArray:
+        """The distinct sizes, ascending, shape [sizes]."""
+        return np.unique(self.n)
+
+    @property
+    def observed(self) -> FloatArray:
+        """Mean score at each size, over draws, shape [sizes]."""
+        return np.array([self.y[self.n == n].mean() for n in self.sizes])
+
+    @property
+    def draws(self) -> IntArray:
+        """Number of draws at each size, shape [sizes]."""
+        return np.array([np.sum(self.n == n) for n in self.sizes], dtype=np.int64)
+
+    @property
+    def draw_sd(self) -> list[float | None]:
+        """Standard deviation over draws at each size; None where there is one draw."""
+        spread = [self.y[self.n == n] for n in self.sizes]
+        return [float(np.std(y, ddof=1)) if len(y) > 1 else None for y in spread]
+
+    def without_largest(self, count: int) -> Curve:
+        """The curve as it was before its `count` largest sizes were trained."""
+        keep = self.n < self.sizes[-count] if count else np.ones(len(self.n), dtype=bool)
+        largest = int(self.n[keep].max())
+        smaller = tuple(p for p in self.pool if p < largest)
+        return replace(
+            self,
+            n=self.n[keep],
+            draw=self.draw[keep],
+            y=self.y[keep],
+            n_annotated=largest,
+            pool=(*smaller, *[p for p in self.pool if p >= largest][:1]),
+            case_sd=None,
+        )
+
+
+def curves_from_scores(
+    scores: pd.DataFrame, n_annotated: int | None = None, pool: Sequence[int] | None = None
+) -> list[Curve]:
+    """Split a valid scores table into its curves.
+
+    Args:
+        scores: As returned by `validate_scores`. Metrics that are not Dice-like are skipped.
+        n_annotated: Annotated cases at hand; by default the largest size of each curve.
+        pool: Size of the annotated pool after each round; by default one round of `n_annotated`.
+
+    Returns:
+        The curves in order of appearance.
+
+    Raises:
+        InputError: No Dice-like metric, averaged and per-case scores mixed, no test case scored
+            at every size, or `n_annotated` smaller than a trained size.
+    """
+    usable = scores[scores["metric"].str.lower().isin(DICE_LIKE)]
+    if usable.empty:
+        found = ", ".join(sorted(scores["metric"].unique()))
+        raise InputError(
+            f"no Dice-like metric to forecast: found {found}. A curve is forecast for one of "
+            f"{', '.join(sorted(DICE_LIKE))}."
+        )
+    groups = usable.groupby(CURVE_KEY, sort=False)
+    return [_curve(dict(zip(CURVE_KEY, map(str, key), strict=True)), rows, n_annotated, pool) for key, rows in groups]
+
+
+def _curve(key: dict[str, str], rows: pd.DataFrame, n_annotated: int | None, pool: Sequence[int] | None) -> Curve:
+    name = "/".join(value for value in key.values() if value)
+    averaged = rows["case"] == ""
+    if averaged.any() and not averaged.all():
+        raise InputError(
+            f"curve {name}: scores must be either per test case or averaged, found both "
+            f"({int(averaged.sum())} rows without a case). Keep one kind."
+        )
+    table = rows.pivot(index=["n_cases", "draw"], columns="case", values="score").sort_index()
+    whole = table.dropna(axis=1)
+    if whole.shape[1] == 0:
+        raise InputError(
+            f"curve {name}: every size must be scored on the same test cases, but no test case has a score at "
+            f"every one of its {len(table)} runs. Check the 'case' column and empty scores."
+        )
+    n = table.index.get_level_values("n_cases").to_numpy(dtype=np.int64)
+    at_hand = int(n.max()) if n_annotated is None else n_annotated
+    if at_hand < n.max():
+        raise InputError(
+            f"curve {name}: the number of annotated cases must be at least the largest size {n.max()}, found {at_hand}."
+        )
+    steps = tuple(pool) if pool else (at_hand,)
+    return Curve(
+        **key,
+        n=n,
+        draw=table.index.get_level_values("draw").to_numpy(dtype=np.int64),
+        y=whole.to_numpy(dtype=float).mean(axis=1),
+        n_test=None if averaged.all() else whole.shape[1],
+        n_left_out=table.shape[1] - whole.shape[1],
+        n_annotated=at_hand,
+        pool=steps if steps[-1] >= n.max() else (*steps, int(n.max())),
+        se_draws=_root_mean_square(rows["se_draws"]),
+        case_sd=None if whole.shape[1] < 2 else _case_sd(whole),
+    )
+
+
+def _case_sd(whole: pd.DataFrame) -> tuple[float, ...]:
+    per_size = whole.groupby(level="n_cases").mean()
+    return tuple(float(sd) for sd in per_size.std(axis=1, ddof=1))
+
+
+def _root_mean_square(errors: pd.Series) -> float | None:
+    known = errors.dropna().to_numpy(dtype=float)
+    return float(np.sqrt(np.mean(known**2))) if len(known) and np.any(known > 0) else None

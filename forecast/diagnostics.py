@@ -1,0 +1,104 @@
+"""Can the chains be trusted? Pure functions of arrays.
+
+Walkers of one ensemble are not independent chains, so the effective sample size comes from the
+autocorrelation time, and R-hat compares whole ensembles that were started and seeded independently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from emcee.autocorr import integrated_time
+
+from .types import FloatArray
+
+ENOUGH = 2000
+"""Effective sample size from which interval ends are stable to about a twentieth of the posterior SD."""
+R_HAT = 1.01
+"""Largest acceptable R-hat over ensembles (Vehtari et al. 2021)."""
+LENGTH = 50
+"""Chain length in autocorrelation times from which emcee trusts its estimate of that time."""
+ACCEPTANCE = 0.1
+"""Mean acceptance fraction below which the ensemble hardly moves."""
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """Numbers and messages on the convergence of one posterior."""
+
+    ess: float
+    """Effective sample size of the worst parameter, summed over ensembles."""
+    tau: float
+    """Largest integrated autocorrelation time, in steps."""
+    rhat: float
+    """Largest R-hat over ensembles."""
+    acceptance: float
+    """Mean acceptance fraction."""
+    messages: tuple[str, ...]
+    """What falls short: number, meaning, remedy."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing falls short."""
+        return not self.messages
+
+
+def assess(chains: list[FloatArray], acceptance: list[float]) -> tuple[Diagnostics, int]:
+    """Judge independent ensembles.
+
+    Args:
+        chains: One array per ensemble, shape [step, walker, parameter], from the first step on.
+        acceptance: Mean acceptance fraction of each.
+
+    Returns:
+        The diagnostics, and the number of steps to discard as burn-in (5 autocorrelation times, at most half).
+    """
+    steps, walkers, _ = chains[0].shape
+    tau = max(float(np.max(integrated_time(chain, tol=0, quiet=True))) for chain in chains)
+    if not np.isfinite(tau):
+        tau = float(steps)
+    burn_in = int(min(np.ceil(5 * tau), steps // 2))
+    kept = [chain[burn_in:] for chain in chains]
+    ess = len(kept) * walkers * (steps - burn_in) / tau
+    found = Diagnostics(ess, tau, r_hat(kept), float(np.mean(acceptance)), ())
+    return Diagnostics(found.ess, tau, found.rhat, found.acceptance, _messages(found, steps)), burn_in
+
+
+def r_hat(ensembles: list[FloatArray]) -> float:
+    """Largest potential scale reduction over parameters, each ensemble split in half in time.
+
+    Gelman et al., Bayesian Data Analysis, 3rd ed., eq. 11.4, with a half of an ensemble as one chain.
+    """
+    halves = [half for one in ensembles for half in np.array_split(one, 2)]
+    means = np.array([half.mean(axis=(0, 1)) for half in halves])
+    within = np.mean([half.var(axis=(0, 1), ddof=1) for half in halves], axis=0)
+    length = min(half.shape[0] * half.shape[1] for half in halves)
+    between = means.var(axis=0, ddof=1)
+    return float(np.max(np.sqrt((length - 1) / length + between / np.maximum(within, 1e-300))))
+
+
+def _messages(found: Diagnostics, steps: int) -> tuple[str, ...]:
+    checks = [
+        (
+            steps < LENGTH * found.tau,
+            f"the chain is {steps / found.tau:.0f} autocorrelation times long (needs {LENGTH}): its own estimate of "
+            "convergence is not reliable; train more sizes or draws, the posterior has awkward tails",
+        ),
+        (
+            found.ess < ENOUGH,
+            f"effective sample size {found.ess:.0f} (needs {ENOUGH}): interval ends are noisy; "
+            "read them to one digit less",
+        ),
+        (
+            found.rhat > R_HAT,
+            f"R-hat {found.rhat:.3f} (needs <= {R_HAT}): independent ensembles disagree; the posterior may have "
+            "several modes, train another size between those you have",
+        ),
+        (
+            found.acceptance < ACCEPTANCE,
+            f"acceptance {found.acceptance:.2f} (needs {ACCEPTANCE}): the walkers hardly move; "
+            "treat the intervals as rough",
+        ),
+    ]
+    return tuple(message for failed, message in checks if failed)

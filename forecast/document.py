@@ -1,0 +1,184 @@
+"""The forecast as the JSON contract: plain dicts of numbers, text and None, never NaN."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import noise, posterior
+from .exponential import NAMES
+from .forecast import Forecast, Gain, Question
+from .posterior import Posterior
+from .types import Interval, SizeInterval
+
+MODEL = "exponential"
+"""Name of the family every number comes from."""
+
+Document = dict[str, Any]
+
+
+def forecast_document(forecasts: Sequence[Forecast], question: Question, version: str) -> Document:
+    """All curves of one source as one JSON-ready document."""
+    return {
+        "dicecast": version,
+        "seed": question.seed,
+        "level": question.level,
+        "eps": question.eps,
+        "scope": "test-set",
+        "prior": prior_document(),
+        "curves": [curve_document(forecast) for forecast in forecasts],
+    }
+
+
+def prior_document() -> Document:
+    """Identity of the prior: its name and a hash of every number in it."""
+    numbers = [noise.GRID.tolist(), noise.MISFIT_GRID.tolist(), noise.PRIOR, posterior.STRAIGHT, posterior.FLAT]
+    return {"id": "vague-1", "hash": hashlib.sha256(json.dumps(numbers).encode()).hexdigest()[:16]}
+
+
+def curve_document(forecast: Forecast) -> Document:
+    """One curve with its forecast."""
+    curve = forecast.curve
+    return {
+        "arm": curve.arm,
+        "structure": curve.structure,
+        "metric": curve.metric,
+        "test_set": curve.test_set,
+        "stratum": curve.stratum,
+        "protocol": curve.protocol,
+        "sizes": curve.sizes.tolist(),
+        "observed": curve.observed.tolist(),
+        "draws": curve.draws.tolist(),
+        "draw_sd": curve.draw_sd,
+        "n_test": curve.n_test,
+        "n_left_out": curve.n_left_out,
+        "n_annotated": curve.n_annotated,
+        "n_max": forecast.reachable_gain.n_to if forecast.reachable_gain else None,
+        "horizon": forecast.horizon,
+        "noise": _noise(forecast.posterior),
+        "least_squares": _least_squares(forecast),
+        "posterior": _parameters(forecast),
+        "plateau": _plateau(forecast),
+        "families": _families(forecast),
+        "reachable_gain": _gain(forecast.reachable_gain, p_below_eps=True),
+        "gain_doubling": _gain(forecast.gain_doubling, p_below_eps=False),
+        "at": [
+            {
+                "n": one.n,
+                "model": MODEL,
+                "mean": one.mean,
+                **_interval(one.expected),
+                "next_run": {"lo": one.next_run.lo, "hi": one.next_run.hi},
+                "within_horizon": one.within_horizon,
+            }
+            for one in forecast.at
+        ],
+        "n_for_target": _target(forecast),
+        "diagnostics": _diagnostics(forecast.posterior),
+        "backtest": [
+            {
+                "from_sizes": list(test.from_sizes),
+                "n": test.n,
+                "observed": test.observed,
+                **_interval(test.predicted),
+                "held": test.held,
+            }
+            for test in forecast.backtest
+        ],
+        "verdict": {"code": forecast.verdict.code, "reason": forecast.verdict.reason},
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _interval(interval: Interval) -> Document:
+    return {"median": interval.median, "lo": interval.lo, "hi": interval.hi}
+
+
+def _size(size: SizeInterval) -> Document:
+    return {"median": size.median, "lo": size.lo, "hi": size.hi, "hi_censored": size.hi_censored}
+
+
+def _noise(found: Posterior | None) -> Document | None:
+    if found is None:
+        return None
+    tau0, tau1, misfit = np.median(found.noise, axis=0)
+    return {"tau0": float(tau0), "tau1": float(tau1), "misfit": float(misfit), "source": found.noise_source}
+
+
+def _least_squares(forecast: Forecast) -> Document | None:
+    fit = forecast.fit
+    if fit is None:
+        return None
+    size, score = fit.plateau(forecast.question.eps)
+    return {
+        "DM": fit.dm,
+        "D0": fit.d0,
+        "k": fit.k,
+        "stderr": {name: _number(error) for name, error in zip(NAMES, fit.stderr, strict=True)},
+        "plateau_n": size,
+        "plateau_score": score,
+        "status": fit.status,
+    }
+
+
+def _parameters(forecast: Forecast) -> Document | None:
+    if forecast.posterior is None:
+        return None
+    columns = zip(NAMES, forecast.posterior.flat.T, strict=True)
+    return {name: _interval(Interval.of(draws, forecast.question.level)) for name, draws in columns}
+
+
+def _plateau(forecast: Forecast) -> Document | None:
+    plateau = forecast.plateau
+    if plateau is None:
+        return None
+    return {
+        "model": MODEL,
+        "n": _size(plateau.size),
+        "score": _interval(plateau.score),
+        "p_reached": plateau.p_reached,
+        "p_beyond_horizon": plateau.p_beyond_horizon,
+    }
+
+
+def _families(forecast: Forecast) -> list[Document]:
+    plateau = forecast.plateau
+    if plateau is None:
+        return []
+    return [{"name": MODEL, "weight": 1.0, "plateau_n": plateau.size.median, "plateau_score": plateau.score.median}]
+
+
+def _gain(gain: Gain | None, p_below_eps: bool) -> Document | None:
+    if gain is None:
+        return None
+    found = _interval(gain.interval)
+    return {**found, "p_below_eps": gain.p_below_eps} if p_below_eps else found
+
+
+def _target(forecast: Forecast) -> Document | None:
+    found = forecast.n_for_target
+    if found is None:
+        return None
+    return {"target": found.target, **_size(found.size), "p_unreachable": found.p_unreachable}
+
+
+def _diagnostics(found: Posterior | None) -> Document | None:
+    if found is None:
+        return None
+    d = found.diagnostics
+    return {
+        "ess": d.ess,
+        "tau": d.tau,
+        "rhat": d.rhat,
+        "acceptance": d.acceptance,
+        "ok": d.ok,
+        "messages": list(d.messages),
+    }

@@ -1,0 +1,61 @@
+"""Array types and the interval every number of a forecast travels with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Equal-tailed credible interval of stated probability around a median."""
+
+    median: float
+    """Posterior median."""
+    lo: float
+    """Quantile `(1 - level) / 2`."""
+    hi: float
+    """Quantile `(1 + level) / 2`."""
+    level: float
+    """Probability that the interval holds, in (0, 1)."""
+
+    @classmethod
+    def of(cls, draws: FloatArray, level: float) -> Interval:
+        """The equal-tailed interval of posterior draws (any shape)."""
+        lo, median, hi = np.quantile(draws, [(1 - level) / 2, 0.5, (1 + level) / 2])
+        return cls(float(median), float(lo), float(hi), level)
+
+
+@dataclass(frozen=True)
+class SizeInterval:
+    """Interval of a number of cases, honest about the horizon.
+
+    Past the horizon the pilots cannot tell: a median beyond it is None, an upper end beyond it is
+    set to the horizon and marked as censored (the true end is at least that).
+    """
+
+    median: float | None
+    lo: float
+    hi: float
+    hi_censored: bool
+    level: float
+    horizon: float
+
+    @classmethod
+    def of(cls, sizes: FloatArray, level: float, horizon: float) -> SizeInterval:
+        """The interval of posterior draws of a size (may hold inf), censored at `horizon` cases."""
+        cut = np.where(sizes <= horizon, sizes, np.inf)
+        lo, median, hi = np.quantile(cut, [(1 - level) / 2, 0.5, (1 + level) / 2], method="nearest")
+        return cls(
+            median=float(median) if np.isfinite(median) else None,
+            lo=float(min(lo, horizon)),
+            hi=float(min(hi, horizon)),
+            hi_censored=not np.isfinite(hi),
+            level=level,
+            horizon=horizon,
+        )
