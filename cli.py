@@ -179,6 +179,9 @@ def init(
         str | None, typer.Option(help="SGD or AdamW.  [default: nnU-Net's SGD]", show_default=False)
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Initial learning rate.", show_default=False)] = None,
+    trainer: Annotated[
+        str, typer.Option(help="nnUNetTrainer, or nnUNetTrainerNoDA for no augmentation.")
+    ] = "nnUNetTrainer",
     schedule_check: Annotated[
         bool, typer.Option(help="Also train the smallest and largest size twice as long.")
     ] = True,
@@ -194,7 +197,19 @@ def init(
         "optimiser": optimiser,
         "learning_rate": learning_rate,
     }
-    asked = commands.new_study(study, dataset, test, configuration, sizes, draws, cases, seed, training, schedule_check)
+    asked = commands.new_study(
+        test,
+        configuration,
+        sizes,
+        draws,
+        training,
+        folder=study,
+        dataset=dataset,
+        seed=seed,
+        cases_table=cases,
+        trainer=trainer,
+        schedule_check=schedule_check,
+    )
     Console().print(commands.initialise(asked, Console(stderr=True)))
 
 

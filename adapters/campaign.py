@@ -124,9 +124,9 @@ def run_study(study: Study, options: RunOptions, watchers: Watchers) -> Round:
         workers = 0 if device == "cpu" else min(12, default_jobs("cpu") // jobs)
         with open_workers(jobs, single_threaded=device == "cpu") as pool:
             while True:
-                result = _one_round(study, dataset, pool, device, workers, options, watchers)
+                result, final = _one_round(study, dataset, pool, device, workers, options, watchers)
                 watchers.round(result)
-                if not _goes_on(result, options):
+                if final:
                     return result
                 study = _reveal(study, result, watchers)
 
@@ -217,7 +217,7 @@ def _start_replay(study: Study) -> Study:
 
 
 def _reveal(study: Study, result: Round, watchers: Watchers) -> Study:
-    """Add the recommended batch to the pool (or, past a stop, double it)."""
+    """Add the recommended batch to the pool; without one, double the pool."""
     waiting = study.waiting
     batch = min(result.recommendation.batch or study.pool_sizes[-1], len(waiting))
     rng = np.random.default_rng([study.settings.study.seed, 13, result.number])
@@ -232,10 +232,11 @@ def _reveal(study: Study, result: Round, watchers: Watchers) -> Study:
     )
 
 
-def _goes_on(result: Round, options: RunOptions) -> bool:
+def _is_final(result: Round, options: RunOptions) -> bool:
+    """Whether the decision is handed over; a replay goes on until a stop, or until nothing is left to reveal."""
     if not options.replay or not result.study.waiting:
-        return False
-    return result.recommendation.code == "annotate" or options.until_all
+        return True
+    return result.recommendation.stops and not options.until_all
 
 
 def _one_round(
@@ -246,16 +247,22 @@ def _one_round(
     workers: int,
     options: RunOptions,
     watchers: Watchers,
-) -> Round:
+) -> tuple[Round, bool]:
+    """Prepare, train, conclude, and check the schedule before a decision is handed over.
+
+    Returns:
+        The round, and whether the loop ends with it.
+    """
     prepare(study, dataset, pool, watchers)
     _train(pilot_specs(study, dataset, device, workers), pool, watchers)
     result = conclude(study, options)
-    if study.settings.pilots.schedule_check and not _goes_on(result, options):
+    final = _is_final(result, options)
+    if study.settings.pilots.schedule_check and final:
         _train(check_specs(study, dataset, device, workers), pool, watchers)
         result = conclude(study, options)
     _free_disk(study)
     write_round(study, result.number, round_document(result))
-    return result
+    return result, final
 
 
 def prepare(study: Study, dataset: NnunetDataset, pool: Workers, watchers: Watchers) -> None:

@@ -45,30 +45,17 @@ class Wishes:
 
 
 def new_study(
-    study: Path,
-    dataset: Path,
-    test: str,
-    configuration: str,
-    sizes: str | None,
-    draws: str,
-    cases: Path | None,
-    seed: int,
-    training: Mapping[str, Any],
-    schedule_check: bool,
+    test: str, configuration: str, sizes: str | None, draws: str, training: Mapping[str, Any], **plain: Any
 ) -> NewStudy:
-    """The arguments of `init`, parsed."""
+    """The arguments of `init`, parsed; those in `plain` need no parsing."""
     counts = _numbers(draws, "draws")
     return NewStudy(
-        folder=study,
-        dataset=dataset,
         test=_test_choice(test),
         configurations=tuple(name.strip() for name in configuration.split(",") if name.strip()),
         sizes=tuple(sorted(_numbers(sizes, "sizes"))) if sizes else (),
         draws=counts[0] if len(counts) == 1 else counts,
-        seed=seed,
-        cases_table=cases,
         training={key: value for key, value in training.items() if value is not None},
-        schedule_check=schedule_check,
+        **plain,
     )
 
 
@@ -195,7 +182,9 @@ def protocol_words(study: Study) -> str:
         t = arm.training(pilots)
         width = f", width {t.features}" if t.features else ""
         batch = f", batch {t.batch}" if t.batch else ""
-        arms.append(f"{arm.name}: {t.epochs} x {t.iterations} iterations, {t.optimiser}{batch}{width}")
+        augmented = ", no augmentation" if arm.trainer == "nnUNetTrainerNoDA" else ""
+        schedule = f"{t.epochs} x {t.iterations} iterations, {t.optimiser}"
+        arms.append(f"{arm.name}: {schedule}{batch}{width}{augmented}")
     mirroring = "with" if pilots.mirroring else "no"
     return f"nnU-Net {'; '.join(arms)}; {models}; {mirroring} test-time mirroring; plans from the pool of round 0"
 

@@ -33,9 +33,12 @@ class NewStudy:
     configurations: tuple[str, ...] = ("3d_fullres",)
     sizes: tuple[int, ...] = ()
     draws: int | list[int] = 3
+    structures: tuple[str, ...] = ()
+    """What is scored; empty scores every structure of the dataset."""
     seed: int = 0
     cases_table: Path | None = None
     """CSV with `case`, `patient` and more columns."""
+    trainer: str = "nnUNetTrainer"
     training: Mapping[str, int | float | str] = field(default_factory=dict)
     """Training settings that differ from nnU-Net's own."""
     schedule_check: bool = True
@@ -196,13 +199,14 @@ def _write(target: Path, text: str, table: pd.DataFrame) -> None:
 
 def _study_toml(asked: NewStudy, name: str, dataset: NnunetDataset, sizes: Sequence[int]) -> str:
     training = {"epochs": 1000, "iterations": 250, **asked.training}
-    optional = {"batch": 12, "features": 32, "optimiser": "SGD", "learning_rate": 0.01}
+    optional = {"batch": 12, "features": 32, "convolutions": 2, "optimiser": "SGD", "learning_rate": 0.01}
     lines = [
         f"{key} = {toml_value(training[key])}" if key in training else f"# {key} = {toml_value(example)}"
         for key, example in optional.items()
     ]
     arms = "\n\n".join(
-        f"[[arm]]\nname = {toml_value(c)}\nconfiguration = {toml_value(c)}" for c in asked.configurations
+        f"[[arm]]\nname = {toml_value(c)}\nconfiguration = {toml_value(c)}\ntrainer = {toml_value(asked.trainer)}"
+        for c in asked.configurations
     )
     return f"""\
 # A dicecast study. Settings that decide what a score means (training, folds, test set) are frozen once runs
@@ -233,12 +237,13 @@ schedule_check = {toml_value(asked.schedule_check)}   # also train the smallest 
 epochs = {training["epochs"]}
 iterations = {training["iterations"]}   # per epoch
 {chr(10).join(lines)}
-# batch and features default to the plans; features is the width of the first stage, the others keep their ratio
+# batch, features and convolutions (per stage) default to the plans; features is the width of the first stage,
+# the others keep their ratio to it
 
 {arms}
 
 [scores]
-structures = []    # names from dataset.json; empty scores all of them
+structures = {toml_value(list(asked.structures))}    # names from dataset.json; empty scores all of them
 
 [cost]             # what annotating costs, for `recommend`
 # per_case = 20.0

@@ -18,6 +18,7 @@ FORMAT = 1
 """Version of the study folder; a folder of a newer version is refused."""
 OPTIMISERS = ("SGD", "AdamW")
 ENSEMBLES = ("vote", "logits", "softmax")
+TRAINERS = ("nnUNetTrainer", "nnUNetTrainerNoDA")
 ENGINES = ("local",)
 Section = TypeVar("Section")
 
@@ -72,6 +73,8 @@ class TrainingSettings:
     batch: int | None = None
     features: int | None = None
     """Width of the first stage; the other stages keep their ratio to it."""
+    convolutions: int | None = None
+    """Convolutions per network stage."""
     optimiser: str = "SGD"
     learning_rate: float | None = None
     """Initial learning rate of the polynomial decay; by default 0.01 for SGD, 0.001 for AdamW."""
@@ -82,6 +85,7 @@ class TrainingSettings:
             _require(getattr(self, name) >= 1, name, "must be >= 1", getattr(self, name))
         _require(self.batch is None or self.batch >= 2, "batch", "must be >= 2", self.batch)
         _require(self.features is None or self.features >= 1, "features", "must be >= 1", self.features)
+        _require(self.convolutions is None or self.convolutions >= 1, "convolutions", "must be >= 1", self.convolutions)
         _require(self.optimiser in OPTIMISERS, "optimiser", f"must be one of {', '.join(OPTIMISERS)}", self.optimiser)
         _require(
             self.learning_rate is None or self.learning_rate > 0, "learning_rate", "must be > 0", self.learning_rate
@@ -134,6 +138,7 @@ class ArmSection:
     iterations: int | None = None
     batch: int | None = None
     features: int | None = None
+    convolutions: int | None = None
     optimiser: str | None = None
     learning_rate: float | None = None
 
@@ -141,7 +146,7 @@ class ArmSection:
         """Check ranges."""
         usable = bool(self.name) and self.name not in (".", "..") and not set(self.name) & set('/\\:*?"<>|')
         _require(usable, "name", "must be usable as a folder name", self.name)
-        _require(self.trainer == "nnUNetTrainer", "trainer", 'must be "nnUNetTrainer"', self.trainer)
+        _require(self.trainer in TRAINERS, "trainer", f"must be one of {', '.join(TRAINERS)}", self.trainer)
         _require(self.plans == "nnUNetPlans", "plans", 'must be "nnUNetPlans"', self.plans)
 
     def training(self, pilots: PilotSection) -> TrainingSettings:

@@ -24,7 +24,7 @@ from ..forecast.errors import InputError
 from ..forecast.scores import validate_scores
 from .files import read_json, write_json
 from .nnunet.dataset import Label, NnunetDataset
-from .nnunet.pilot import PilotSpec, RunStatus, protocol_hash, run_status
+from .nnunet.pilot import PilotSpec, RunStatus, run_status
 from .nnunet.planning import plans_path
 from .settings import ArmSection, Settings, TrainingSettings, read_settings
 from .tables import read_csv, read_scores, write_csv
@@ -271,6 +271,7 @@ def _spec(
         ensemble=pilots.ensemble,
         mirroring=pilots.mirroring,
         configuration=arm.configuration,
+        trainer=arm.trainer,
         training=arm.training(pilots),
         seed=int.from_bytes(hashlib.sha256(key).digest()[:4], "big") % 2**31,
         test={case: dataset.cases[case] for case in study.test},
@@ -292,10 +293,11 @@ def check_protocol(spec: PilotSpec, study: Study) -> None:
     if run_status(spec.folder) is not RunStatus.COMPLETED:
         return
     made = read_json(spec.folder / "run.json")
-    if made["protocol_hash"] == protocol_hash(spec.protocol) and made["cases"] == list(spec.cases):
+    before, now = made["protocol"], spec.protocol
+    changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if not changed and made["cases"] == list(spec.cases):
         return
-    changed = [key for key in spec.protocol if made["protocol"].get(key) != spec.protocol[key]]
-    what = ", ".join(f"{key} was {made['protocol'].get(key)}, is {spec.protocol[key]}" for key in changed)
+    what = ", ".join(f"{key} was {before.get(key)}, is {now.get(key)}" for key in changed)
     raise InputError(
         f"{study.folder / 'study.toml'}: the protocol was changed after runs were made ({what or 'training cases'}): "
         f"{spec.folder} would not be comparable. Undo the change, give the new settings an [[arm]] of their own, or "

@@ -179,9 +179,10 @@ def _notes(forecast: Forecast) -> Iterator[str]:
         held = "held" if test.held else "did NOT hold"
         found = test.predicted
         sizes = ", ".join(map(str, test.from_sizes))
+        interval = f"[{_score(found.lo)}, {_score(found.hi)}]"
         yield (
-            f"backtest: from {sizes} the model forecast {_score(found.median)} [{_score(found.lo)}, {_score(found.hi)}] "
-            f"at {test.n}; observed {_score(test.observed)}: the interval {held}."
+            f"backtest: from {sizes} the model forecast {_score(found.median)} {interval} at {test.n}; observed "
+            f"{_score(test.observed)}: the interval {held}."
         )
     yield (
         f"horizon {forecast.horizon} cases ({HORIZON} x the largest trained size); the exponential flattens early, so "

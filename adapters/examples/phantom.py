@@ -5,9 +5,9 @@ sometimes a cyst, and the neighbours a network may mistake for them (a liver or 
 lymph nodes, muscle, a vertebra). Nothing here is anatomically accurate and nothing learnt from it
 says anything about patients. It exists so that the whole pipeline can run in minutes.
 
-The phantom is built so that cases, not training time, limit the Dice: the voxels are nearly free of
-noise, while the contrast phase, the look of the tumour, its place and its neighbours differ from
-patient to patient and have to be learnt from enough patients.
+The phantom is built so that cases limit the Dice: its voxels are nearly free of noise, while the
+brightness of the organs, the look of the tumour, its place and its neighbours differ from patient
+to patient and have to be learnt from enough patients.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class _Canvas:
         self.image = np.full(self.shape, _FAT, np.float32)
         self.label = np.zeros(self.shape, np.uint8)
 
-    def field(self, millimetres: float) -> Floats:
+    def noise(self, millimetres: float) -> Floats:
         """Return smooth noise of unit standard deviation with this correlation length."""
         white = self.rng.standard_normal(self.shape).astype(np.float32)
         sigma = [millimetres / step for step in SPACING]
@@ -75,13 +75,13 @@ class _Canvas:
         local = np.tensordot(turn.astype(np.float32), offset, axes=1)
         local /= np.asarray(radii, np.float32).reshape(3, 1, 1, 1)
         distance = np.sqrt((local**2).sum(0))
-        return np.asarray(distance < 1 + lumps * self.field(10.0), np.bool_)
+        return np.asarray(distance < 1 + lumps * self.noise(10.0), np.bool_)
 
     def paint(self, mask: Mask, value: float, texture: float = 0.0, grain: float = 4.0) -> None:
         """Fill a mask with an intensity and, where asked, a texture of this amplitude."""
         self.image[mask] = value
         if texture > 0:
-            self.image[mask] += texture * self.field(grain)[mask]
+            self.image[mask] += texture * self.noise(grain)[mask]
 
 
 def phantom_case(index: int, seed: int = 0) -> tuple[Floats, Labels, tuple[float, float, float]]:
@@ -125,7 +125,7 @@ def write_phantom(folder: Path, cases: int, seed: int = 0, start: int = 0) -> Pa
     Returns:
         The dataset folder.
     """
-    import SimpleITK as sitk
+    import SimpleITK
 
     images, labels = folder / "imagesTr", folder / "labelsTr"
     images.mkdir(parents=True, exist_ok=True)
@@ -137,9 +137,9 @@ def write_phantom(folder: Path, cases: int, seed: int = 0, start: int = 0) -> Pa
             (image, images / f"{name}_0000.nii.gz"),
             (label, labels / f"{name}.nii.gz"),
         ):
-            volume = sitk.GetImageFromArray(array)
+            volume = SimpleITK.GetImageFromArray(array)
             volume.SetSpacing(spacing[::-1])
-            sitk.WriteImage(volume, str(path))
+            SimpleITK.WriteImage(volume, str(path))
     description = {
         "channel_names": {"0": "CT"},
         "labels": LABELS,
@@ -153,18 +153,18 @@ def write_phantom(folder: Path, cases: int, seed: int = 0, start: int = 0) -> Pa
 def _paint_neighbours(canvas: _Canvas, centre: Point, radii: Point) -> None:
     """Paint what surrounds a kidney: muscle, vertebra, a large organ, bowel and lymph nodes."""
     rng = canvas.rng
-    muscle = canvas.blob(centre + (0, 10, -radii[2] - 11), np.array([90, 11, 9]))
+    muscle = canvas.blob(centre + np.array([0, 10, -radii[2] - 11]), np.array([90, 11, 9]))
     canvas.paint(muscle, rng.uniform(40, 75), texture=5)
     vertebra = canvas.blob(np.array([0, 24, -32]), np.array([90, 14, 12]))
     canvas.paint(vertebra, rng.uniform(110, 190), texture=20)
     organ_radii = rng.uniform((22, 11, 20), (40, 18, 34))
-    place = centre + (rng.uniform(-25, 25), -radii[1] - organ_radii[1] - 1, rng.uniform(-8, 22))
-    organ = canvas.blob(place, organ_radii, lumps=0.2)
+    shift = np.array([rng.uniform(-25, 25), -radii[1] - organ_radii[1] - 1, rng.uniform(-8, 22)])
+    organ = canvas.blob(centre + shift, organ_radii, lumps=0.2)
     canvas.paint(organ, rng.uniform(80, 170), texture=rng.uniform(2, 12))
     for _ in range(rng.integers(1, 4)):
         angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(1.5, 2.0)
         around = distance * radii[1:] * (np.sin(angle), np.cos(angle))
-        place = centre + (rng.uniform(-30, 30), *around)
+        place = centre + np.array([rng.uniform(-30, 30), *around])
         loop = canvas.blob(place, rng.uniform(4, 10) * rng.uniform(0.8, 1.4, 3), lumps=0.2)
         filled = rng.random() < _CONTRAST_MEAL_CHANCE
         value = rng.uniform(190, 300) if filled else rng.uniform(0, 140)
@@ -175,7 +175,7 @@ def _paint_kidney(canvas: _Canvas, centre: Point, radii: Point, parenchyma: floa
     """Paint a kidney with cortex, medulla and a fatty sinus; return its mask."""
     rng = canvas.rng
     outline = canvas.blob(centre, radii)
-    hilum = centre + (rng.normal(0, 4), rng.normal(2, 3), -0.75 * radii[2])
+    hilum = centre + np.array([rng.normal(0, 4), rng.normal(2, 3), -0.75 * radii[2]])
     sinus = canvas.blob(hilum, radii * rng.uniform(0.35, 0.6), lumps=0.25)
     kidney = outline & ~sinus
     canvas.image[outline & sinus] = _FAT + rng.uniform(0, 60)
@@ -222,8 +222,8 @@ def _scanned(canvas: _Canvas, mirror: bool) -> tuple[Floats, Labels, tuple[float
     """Return the volume as a scanner would show it: blurred, shaded, noisy, of either side."""
     rng = canvas.rng
     image = ndimage.gaussian_filter(canvas.image, (0.2, 0.5, 0.5))
-    image += rng.normal(0, 6) + rng.uniform(0, 8) * canvas.field(25.0)
-    image += rng.uniform(4, 10) * canvas.field(1.2)
+    image += rng.normal(0, 6) + rng.uniform(0, 8) * canvas.noise(25.0)
+    image += rng.uniform(4, 10) * canvas.noise(1.2)
     side = -1 if mirror else 1
     pixels = np.ascontiguousarray(np.round(image[..., ::side]), np.float32)
     return pixels, np.ascontiguousarray(canvas.label[..., ::side]), SPACING

@@ -59,6 +59,7 @@ class PilotSpec:
     ensemble: str
     mirroring: bool
     configuration: str
+    trainer: str
     training: TrainingSettings
     seed: int
     test: Mapping[str, CaseFiles]
@@ -78,8 +79,9 @@ class PilotSpec:
 
 
 def protocol_hash(protocol: Mapping[str, Any]) -> str:
-    """Identity of a protocol."""
-    return hashlib.sha256(json.dumps(protocol, sort_keys=True).encode()).hexdigest()[:12]
+    """Identity of a protocol; what is left to nnU-Net (None) does not count."""
+    stated = {key: value for key, value in protocol.items() if value is not None}
+    return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def run_status(folder: Path) -> RunStatus:
@@ -167,7 +169,7 @@ def _use_one_thread(device: str) -> None:
 
 
 def _pilot_plans(spec: PilotSpec) -> dict[str, Any]:
-    """The frozen plans with the arm's batch and width."""
+    """The frozen plans with the arm's batch, width and convolutions."""
     plans = copy.deepcopy(read_plans(spec.workspace))
     entry = plans["configurations"][spec.configuration]
     if spec.training.batch is not None:
@@ -177,6 +179,12 @@ def _pilot_plans(spec: PilotSpec) -> dict[str, Any]:
         first = settings["features_per_stage"][0]
         scale = spec.training.features / first
         settings["features_per_stage"] = [max(1, round(width * scale)) for width in settings["features_per_stage"]]
+    if spec.training.convolutions is not None:
+        settings = entry["architecture"]["arch_kwargs"]
+        if "n_conv_per_stage" not in settings:
+            raise InputError(f"arm {spec.arm!r}: convolutions does not apply to the network of its plans. Remove it.")
+        for name in ("n_conv_per_stage", "n_conv_per_stage_decoder"):
+            settings[name] = [spec.training.convolutions] * len(settings[name])
     return plans
 
 
@@ -188,13 +196,13 @@ def _train(
     Returns:
         The final checkpoint and the mean training loss of each epoch.
     """
-    from .trainer import PilotTrainer, seed_everything
+    from .trainer import TRAINERS, seed_everything
 
     settings = spec.training
     seed = spec.seed + 7919 * fold
     seed_everything(seed)
     private = {**copy.deepcopy(plans), "continue_training": False}
-    trainer = PilotTrainer(private, spec.configuration, fold, dict(spec.declared), device)
+    trainer = TRAINERS[spec.trainer](private, spec.configuration, fold, dict(spec.declared), device)
     trainer.training_cases, trainer.validation_cases, trainer.seed = train, validate, seed
     trainer.num_epochs, trainer.num_iterations_per_epoch = settings.epochs, settings.iterations
     trainer.num_val_iterations_per_epoch = 1

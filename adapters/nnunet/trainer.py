@@ -15,19 +15,26 @@ import numpy as np
 import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.training.nnUNetTrainer.variants.data_augmentation.nnUNetTrainerNoDA import nnUNetTrainerNoDA
 
 
-class PilotTrainer(nnUNetTrainer):  # type: ignore[misc]
-    """nnU-Net's trainer for one pilot.
+class _Pilot:
+    """What a pilot changes in any of nnU-Net's trainers.
 
-    The base class insists on its own constructor, so the attributes below are set after construction
-    and before `initialize`.
+    Their constructor must stay as it is, so the attributes below are set after construction and before
+    `initialize`.
     """
 
     training_cases: list[str]
     validation_cases: list[str]
     seed: int
     current_epoch: int
+    num_epochs: int
+    initial_lr: float
+    save_every: int
+    output_folder: str
+    network: Any
+    logger: Any
     optimiser: str = "SGD"
     on_epoch: Callable[[int], None] = staticmethod(lambda epoch: None)
     """Called with the number of finished epochs."""
@@ -39,14 +46,14 @@ class PilotTrainer(nnUNetTrainer):  # type: ignore[misc]
     def configure_optimizers(self) -> tuple[Any, Any]:
         """nnU-Net's SGD, or torch's AdamW (weight decay 0.01) under the same polynomial decay."""
         if self.optimiser == "SGD":
-            return super().configure_optimizers()  # type: ignore[no-any-return]
+            return super().configure_optimizers()  # type: ignore[misc, no-any-return]
         optimiser = torch.optim.AdamW(self.network.parameters(), self.initial_lr)
         return optimiser, PolyLRScheduler(optimiser, self.initial_lr, self.num_epochs)
 
     def on_train_epoch_start(self) -> None:
         """Seed by epoch: a resumed training then draws what an uninterrupted one would have drawn."""
         seed_everything(self.seed + 1_000_003 * (self.current_epoch + 1))
-        super().on_train_epoch_start()
+        super().on_train_epoch_start()  # type: ignore[misc]
 
     def on_epoch_end(self) -> None:
         """Stock bookkeeping without a redrawn figure and a `best` checkpoint that pilots never use."""
@@ -59,7 +66,7 @@ class PilotTrainer(nnUNetTrainer):  # type: ignore[misc]
 
     def save_checkpoint(self, filename: str) -> None:
         """Write beside the target and rename: torch.save is not atomic."""
-        super().save_checkpoint(filename + ".writing")
+        super().save_checkpoint(filename + ".writing")  # type: ignore[misc]
         os.replace(filename + ".writing", filename)
 
     def plot_network_architecture(self) -> None:
@@ -67,6 +74,18 @@ class PilotTrainer(nnUNetTrainer):  # type: ignore[misc]
 
     def _save_debug_information(self) -> None:
         """Not needed."""
+
+
+class PilotTrainer(_Pilot, nnUNetTrainer):  # type: ignore[misc]
+    """A pilot with nnU-Net's default trainer."""
+
+
+class PilotTrainerNoDA(_Pilot, nnUNetTrainerNoDA):  # type: ignore[misc]
+    """A pilot without data augmentation."""
+
+
+TRAINERS: dict[str, type[Any]] = {"nnUNetTrainer": PilotTrainer, "nnUNetTrainerNoDA": PilotTrainerNoDA}
+"""Pilot trainers by the name of the nnU-Net trainer they run."""
 
 
 def seed_everything(seed: int) -> None:

@@ -1,0 +1,130 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from dicecast.forecast.curve import Curve, curves_from_scores
+from dicecast.forecast.errors import InputError
+from dicecast.forecast.forecast import Forecast, Question, forecast_curve
+from dicecast.forecast.recommendation import Costs, Situation, recommend, recommend_all
+from dicecast.forecast.scores import validate_scores
+from dicecast.forecast.stability import RoundSummary
+
+
+def curve(k: float, sizes: list[int], sd: float = 0.004, dm: float = 0.85, d0: float = 0.35, draws: int = 3) -> Curve:
+    rng = np.random.default_rng(5)
+    rows = [(n, r, dm - (dm - d0) * np.exp(-k * n) + sd * rng.standard_normal()) for n in sizes for r in range(draws)]
+    return curves_from_scores(validate_scores(pd.DataFrame(rows, columns=["n_cases", "draw", "score"])))[0]
+
+
+@pytest.fixture(scope="module")
+def rising() -> Forecast:
+    return forecast_curve(curve(0.02, [10, 20, 40, 80]), backtest=False)
+
+
+@pytest.fixture(scope="module")
+def saturated() -> Forecast:
+    return forecast_curve(curve(0.08, [10, 20, 40, 80, 160]), backtest=False)
+
+
+def test_a_rising_curve_asks_for_more_cases_and_promises_a_score(rising: Forecast) -> None:
+    found = recommend(rising)
+    assert found.code == "annotate"
+    assert 0 < found.batch <= 80  # at most a doubling
+    assert found.promise is not None
+    assert found.promise.n == 80 + found.batch
+    assert found.p_suffices is not None
+    assert 0 <= found.p_suffices <= 1
+
+
+def test_a_saturated_curve_stops_with_its_probability(saturated: Forecast) -> None:
+    found = recommend(saturated)
+    assert found.code == "stop_plateau"
+    assert found.stops
+    assert found.evidence["p_gain_below_eps"] >= 0.95
+
+
+def test_limited_training_blocks_a_stop(saturated: Forecast) -> None:
+    found = recommend(saturated, Situation(training_limited="the curve is limited by training."))
+    assert found.code == "train_pilots"
+    assert "limited by training" in found.reason
+
+
+def test_limited_training_is_said_beside_an_annotation(rising: Forecast) -> None:
+    found = recommend(rising, Situation(training_limited="the curve is limited by training."))
+    assert found.code == "annotate"
+    assert "limited by training" in found.reason
+
+
+@pytest.mark.parametrize(
+    "situation",
+    [
+        Situation(left=0),
+        Situation(costs=Costs(per_case=20, budget=10)),
+        Situation(rounds_left=0),
+    ],
+)
+def test_nothing_left_to_annotate_or_spend_stops(rising: Forecast, situation: Situation) -> None:
+    assert recommend(rising, situation).code == "stop_budget"
+
+
+def test_a_batch_fits_what_is_left_and_what_can_be_paid(rising: Forecast) -> None:
+    assert recommend(rising, Situation(left=7)).batch == 7
+    found = recommend(rising, Situation(costs=Costs(per_case=20, per_round=50, budget=150)))
+    assert found.batch == 5
+    assert found.cost == {"amount": 150, "unit": "EUR"}
+
+
+def test_two_sizes_ask_for_more_pilots() -> None:
+    found = recommend(forecast_curve(curve(0.02, [10, 20])))
+    assert found.code == "train_pilots"
+    assert "at least 3" in found.reason
+
+
+def test_a_flat_noisy_curve_cannot_be_told() -> None:
+    flat = forecast_curve(curve(1.0, [5, 10, 20, 40], sd=0.04, draws=2), backtest=False)
+    found = recommend(flat)
+    assert found.code == "cannot_tell"
+    assert "does not rise beyond the noise" in found.reason
+
+
+def test_an_ill_behaved_curve_cannot_be_told() -> None:
+    rows = {"n_cases": [10, 20, 40, 80] * 3, "draw": np.repeat(range(3), 4), "score": [0.5, 0.8, 0.82, 0.55] * 3}
+    noisy = pd.DataFrame(rows).assign(score=lambda t: t["score"] + 0.002 * t["draw"])
+    assert (
+        recommend(forecast_curve(curves_from_scores(validate_scores(noisy))[0], backtest=False)).code == "cannot_tell"
+    )
+
+
+def test_a_stable_forecast_with_little_to_gain_stops(rising: Forecast) -> None:
+    still = tuple(RoundSummary(i, 80, 0.85, 80.0, 0.005, 0.012) for i in range(3))
+    gain = rising.reachable_gain
+    assert gain is not None
+    little = dataclasses.replace(gain, interval=dataclasses.replace(gain.interval, median=0.005), p_below_eps=0.8)
+    found = recommend(dataclasses.replace(rising, reachable_gain=little), Situation(history=still))
+    assert found.code == "stop_stable"
+
+
+def test_a_goal_within_reach_counts_only_what_can_be_annotated() -> None:
+    near = forecast_curve(curve(0.02, [10, 20, 40, 80]), Question(reach=82), backtest=False)
+    assert recommend(near, Situation(left=2)).code == "stop_plateau"
+
+
+def test_the_slowest_curve_decides(rising: Forecast, saturated: Forecast) -> None:
+    decision, each = recommend_all([saturated, rising], [Situation(), Situation()])
+    assert decision.code == "annotate"
+    assert "slowest decides" in decision.reason
+    assert [one.code for one in each] == ["stop_plateau", "annotate"]
+
+
+def test_every_decision_has_a_reason_and_a_complete_document(rising: Forecast, saturated: Forecast) -> None:
+    for found in (recommend(rising), recommend(saturated)):
+        document = found.document()
+        assert document["reason"]
+        assert {"code", "batch", "p_suffices", "promise", "cost", "reason", "evidence"} <= set(document)
+
+
+@pytest.mark.parametrize("costs", [{"per_case": -1.0}, {"budget": 100.0}, {"per_case": 1.0, "per_round": -2.0}])
+def test_impossible_costs_are_refused(costs: dict[str, float]) -> None:
+    with pytest.raises(InputError):
+        Costs(**costs)  # type: ignore[arg-type]
