@@ -1,3 +1,44 @@
-"""Forecast how many annotated cases a segmentation model needs."""
+"""Forecast how many annotated cases a segmentation model needs, and what to annotate next.
+
+The public API is pure statistics: from a table of scores to curves, forecasts and recommendations.
+
+    scores = validate_scores(pandas.read_csv("scores.csv"))
+    for curve in curves_from_scores(scores):
+        found = forecast_curve(curve, Question(at=(400,)))
+        print(curve.name, found.verdict.reason, recommend(found).reason)
+"""
 
 __version__ = "0.1.0"
+
+from .forecast.curve import Curve, curves_from_scores
+from .forecast.document import forecast_document
+from .forecast.errors import DicecastError, InputError, WorkError
+from .forecast.fit import LeastSquaresFit, least_squares
+from .forecast.forecast import Forecast, Question, forecast_curve
+from .forecast.posterior import Posterior, sample_posterior
+from .forecast.recommendation import Costs, Recommendation, Situation, recommend
+from .forecast.scores import validate_scores
+from .forecast.stability import drop_largest
+
+__all__ = [
+    "Costs",
+    "Curve",
+    "DicecastError",
+    "Forecast",
+    "InputError",
+    "LeastSquaresFit",
+    "Posterior",
+    "Question",
+    "Recommendation",
+    "Situation",
+    "WorkError",
+    "__version__",
+    "curves_from_scores",
+    "drop_largest",
+    "forecast_curve",
+    "forecast_document",
+    "least_squares",
+    "recommend",
+    "sample_posterior",
+    "validate_scores",
+]

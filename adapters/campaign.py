@@ -76,6 +76,7 @@ class Round:
     history: list[list[RoundSummary]]
     """Every curve's forecasts so far."""
     schedule: list[ScheduleCheck]
+    absent: list[FalsePositives]
     replay: bool
     """Whether the cases come from an already annotated pool."""
 
@@ -94,6 +95,21 @@ class ScheduleCheck:
     def rise(self) -> float:
         """What doubling the training added, score units."""
         return self.doubled - self.plain
+
+
+@dataclass(frozen=True)
+class FalsePositives:
+    """What the largest pilots found of a structure in test cases that do not contain it."""
+
+    arm: str
+    structure: str
+    n: int
+    cases: int
+    """Test cases without the structure."""
+    rate: float
+    """Share of them, over all draws, in which some of it was found."""
+    volume_ml: float
+    """Mean volume found, mL."""
 
 
 @dataclass(frozen=True)
@@ -328,8 +344,8 @@ def conclude(study: Study, options: RunOptions | None = None, question: Question
     """
     number = len(study.batches) - 1
     question = question or study_question(study, options)
-    sizes = study.pool_sizes
-    curves = curves_from_scores(study_scores(study), n_annotated=sizes[-1], pool=sizes)
+    sizes, scores = study.pool_sizes, study_scores(study)
+    curves = curves_from_scores(scores, n_annotated=sizes[-1], pool=sizes)
     forecasts = [forecast_curve(curve, question) for curve in curves]
     earlier = [document for document in read_rounds(study) if document["round"] < number]
     history = [[*_history(earlier, forecast), *_summary(number, forecast, question)] for forecast in forecasts]
@@ -347,7 +363,8 @@ def conclude(study: Study, options: RunOptions | None = None, question: Question
         for forecast, past in zip(forecasts, history, strict=True)
     ]
     decision, each = recommend_all(forecasts, situations)
-    return Round(number, study, forecasts, decision, each, history, schedule, replay)
+    absent = false_positives(scores)
+    return Round(number, study, forecasts, decision, each, history, schedule, absent, replay)
 
 
 def study_question(study: Study, options: RunOptions | None = None) -> Question:
@@ -406,6 +423,26 @@ def schedule_checks(study: Study) -> list[ScheduleCheck]:
     return found
 
 
+def false_positives(scores: pd.DataFrame) -> list[FalsePositives]:
+    """Per arm and structure, at the largest size, over the test cases without the structure."""
+    rows = scores[scores["metric"] == "false_positive_ml"]
+    found = []
+    for (arm, structure), group in rows.groupby(["arm", "structure"], sort=False):
+        largest = group[group["n_cases"] == group["n_cases"].max()]
+        volume = largest["score"].astype(float)
+        found.append(
+            FalsePositives(
+                arm=str(arm),
+                structure=str(structure),
+                n=int(largest["n_cases"].iloc[0]),
+                cases=largest["case"].nunique(),
+                rate=float((volume > 0).mean()),
+                volume_ml=float(volume.mean()),
+            )
+        )
+    return found
+
+
 def _limited(forecast: Forecast, checks: Sequence[ScheduleCheck], eps: float) -> str | None:
     """The sentence that says a curve is limited by training, if a check of a size on it says so."""
     curve = forecast.curve
@@ -433,5 +470,6 @@ def round_document(result: Round) -> dict[str, Any]:
         "forecast": forecast_document(result.forecasts, question, __version__),
         "recommendation": result.recommendation.document(),
         "recommendations": [one.document() for one in result.each],
+        "false_positives": [dataclasses.asdict(one) for one in result.absent],
         "schedule_check": [{**dataclasses.asdict(check), "rise": check.rise} for check in result.schedule],
     }

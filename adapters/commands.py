@@ -19,7 +19,9 @@ from ..forecast.forecast import FEWEST_SIZES, Forecast, Question, forecast_curve
 from ..forecast.recommendation import Costs, Situation, recommend_all
 from ..forecast.stability import DropLargest, drop_largest
 from . import campaign, terminal
-from .campaign import RunOptions, conclude, run_study
+from .campaign import Round, RunOptions, conclude, run_study
+from .figures import write_figures
+from .files import read_text, write_text
 from .initialise import NewStudy, TestChoice, create_study
 from .progress import run_display
 from .status import study_status
@@ -92,8 +94,22 @@ def run(folder: Path, replay: bool, until_all: bool, jobs: int | None, device: s
     study = open_study(folder)
     with run_display(console) as watchers:
         result = run_study(study, RunOptions(replay, until_all, jobs, device), watchers)
-    where = Text(f"Kept in {study.folder / 'rounds'}; see it again with: dicecast forecast {study.folder}", "dim")
-    return Group(terminal.round_report(result, protocol_words(study)), where), campaign.round_document(result)
+    return keep_report(result), campaign.round_document(result)
+
+
+def keep_report(result: Round) -> RenderableType:
+    """Write a round's report and figures into the study; the report names their place."""
+    study = result.study
+    report = terminal.round_report(result, protocol_words(study))
+    write_text(study.folder / "report.txt", terminal.as_text(report))
+    figures = write_figures(result.forecasts, study.folder / "figures")
+    places = [Text(f"Report: {study.folder / 'report.txt'}", "dim")]
+    if figures:
+        places.append(Text(f"Figures: {study.folder / 'figures'}", "dim"))
+    places.append(
+        Text(f"Rounds: {study.folder / 'rounds'}; refit at any time with: dicecast forecast {study.folder}", "dim")
+    )
+    return Group(report, *places)
 
 
 def dry_run(folder: Path) -> Answer:
@@ -132,8 +148,6 @@ def forecast(
     if study is not None:
         parts.append(Text(f"The forecast holds for the pilots' protocol: {protocol_words(study)}.", "dim"))
     if figures is not None:
-        from .figures import write_figures
-
         written = write_figures(forecasts, figures)
         parts.append(Text(f"Figures: {', '.join(str(path) for path in written)}", "dim"))
     return Group(*parts), document, all(_untold(found) for found in forecasts)
@@ -252,8 +266,6 @@ def _numbers(text: str, name: str) -> list[int]:
 def _test_choice(text: str) -> TestChoice:
     """A number, a fraction, ids separated by commas, or @file."""
     if text.startswith("@"):
-        from .files import read_text
-
         return [line.strip() for line in read_text(Path(text[1:])).splitlines() if line.strip()]
     try:
         return int(text)

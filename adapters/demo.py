@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console, RenderableType
-from rich.text import Text
+from rich.console import Console
 
 from . import campaign
-from .commands import protocol_words
+from .commands import keep_report
 from .examples.phantom import write_phantom
-from .figures import write_figures
-from .files import write_text
 from .initialise import NewStudy, create_study
 from .nnunet import require_nnunet
 from .progress import run_display
 from .study import Study, open_study
-from .terminal import round_report
 
 
 @dataclass(frozen=True)
@@ -66,12 +61,7 @@ def run_demo(folder: Path, *, full: bool, jobs: int | None, device: str | None, 
     study = _study(folder, plan)
     with run_display(console) as watchers:
         result = campaign.run_study(study, campaign.RunOptions(replay=True, jobs=jobs, device=device), watchers)
-    report = round_report(result, protocol_words(study))
-    write_text(study.folder / "report.txt", _as_text(report))
-    figures = write_figures(result.forecasts, study.folder / "figures")
-    console.print(report)
-    where = figures[0].parent if figures else "none"
-    console.print(Text(f"Report: {study.folder / 'report.txt'}\nFigures: {where}\nStudy: {study.folder}"))
+    console.print(keep_report(result))
 
 
 def _study(folder: Path, plan: DemoPlan) -> Study:
@@ -91,10 +81,3 @@ def _study(folder: Path, plan: DemoPlan) -> Study:
         training=plan.training,
     )
     return create_study(asked).study
-
-
-def _as_text(report: RenderableType) -> str:
-    """The report as plain text, 100 columns wide."""
-    stream = io.StringIO()
-    Console(file=stream, width=100, color_system=None).print(report)
-    return stream.getvalue()

@@ -19,8 +19,12 @@ from .nnunet.environment import THREADS
 
 POLL = 0.5
 """Seconds between looks at the tasks."""
-LIBRARY_PROCESSES = {"nnUNet_def_n_proc": "1"}
-"""Read by nnU-Net when it is imported."""
+WORKER_ENVIRONMENT = {
+    # read by nnU-Net when it is imported
+    "nnUNet_def_n_proc": "1",
+    # tqdm makes a semaphore in every worker; one that is ended at once leaves it to the tracker, which would warn
+    "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker",
+}
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ def open_workers(jobs: int, *, single_threaded: bool) -> Iterator[Workers]:
     """
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
-    wanted = {**LIBRARY_PROCESSES, **(dict.fromkeys(THREADS, "1") if single_threaded else {})}
+    wanted = {**WORKER_ENVIRONMENT, **(dict.fromkeys(THREADS, "1") if single_threaded else {})}
     with _environment(wanted):
         executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(stop, os.getpid()))
         try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator, Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.panel import Panel
 from rich.rule import Rule
@@ -18,7 +19,7 @@ from ..forecast.posterior import Posterior
 from ..forecast.recommendation import Recommendation
 from ..forecast.stability import DropLargest, RoundSummary
 from ..forecast.types import Interval, SizeInterval
-from .campaign import Round, ScheduleCheck
+from .campaign import FalsePositives, Round, ScheduleCheck
 from .plot import curve_plot
 
 VERDICT_STYLE = {
@@ -262,6 +263,22 @@ def schedule_table(checks: Sequence[ScheduleCheck], eps: float) -> RenderableTyp
     return table
 
 
+def absent_table(found: Sequence[FalsePositives]) -> Table:
+    """False positives where a structure is absent: those cases are not on its curve."""
+    table = _table(
+        "Test cases without the structure",
+        "arm",
+        "structure",
+        "cases trained on",
+        "test cases",
+        "false-positive rate",
+        "mean mL",
+    )
+    for one in found:
+        table.add_row(one.arm, one.structure, str(one.n), str(one.cases), f"{one.rate:.2f}", f"{one.volume_ml:.2f}")
+    return table
+
+
 def recommendation_panel(found: Recommendation, each: Sequence[Recommendation] = ()) -> RenderableType:
     """The decision and its reason, and what the other curves say."""
     words = f"ANNOTATE {found.batch} MORE" if found.code == "annotate" else CODE_WORDS[found.code]
@@ -292,6 +309,8 @@ def round_report(result: Round, protocol: str) -> RenderableType:
         if len(history) > 1:
             parts += [history_table(history), Text("")]
     eps = result.forecasts[0].question.eps
+    if result.absent:
+        parts += [absent_table(result.absent), Text("")]
     if result.schedule:
         parts += [schedule_table(result.schedule, eps), Text("")]
     parts.append(recommendation_panel(result.recommendation, result.each))
@@ -309,6 +328,13 @@ def round_line(result: Round) -> RenderableType:
         f": {result.study.pool_sizes[-1]} annotated; {scores} -> ",
         (words, f"bold {CODE_STYLE.get(found.code, 'green')}"),
     )
+
+
+def as_text(report: RenderableType, width: int = 100) -> str:
+    """A report as plain text."""
+    stream = io.StringIO()
+    Console(file=stream, width=width, color_system=None).print(report)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
 def error_line(message: str) -> RenderableType:

@@ -129,9 +129,11 @@ def _minimise(curve: Curve, start: tuple[float, float, float], fixed: list[str])
     def derivatives(p: Any) -> FloatArray:
         return (exponential.jacobian(curve.n, *_triple(p)) @ _chain(p))[:, free]
 
-    return lmfit.Minimizer(residual, params, max_nfev=2000).minimize(
-        method="least_squares", jac=derivatives, x_scale="jac", ftol=TOLERANCE, xtol=TOLERANCE, gtol=TOLERANCE
-    )
+    minimiser = lmfit.Minimizer(residual, params, max_nfev=2000)
+    with np.errstate(divide="ignore", invalid="ignore"):  # lmfit divides by standard errors that may be 0
+        return minimiser.minimize(
+            method="least_squares", jac=derivatives, x_scale="jac", ftol=TOLERANCE, xtol=TOLERANCE, gtol=TOLERANCE
+        )
 
 
 def _triple(params: Any) -> tuple[float, float, float]:

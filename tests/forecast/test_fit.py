@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from dicecast.forecast import exponential
 from dicecast.forecast.curve import Curve
 from dicecast.forecast.fit import LeastSquaresFit, least_squares

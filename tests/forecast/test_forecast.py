@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+
 from dicecast.forecast.curve import Curve, curves_from_scores
 from dicecast.forecast.document import forecast_document
 from dicecast.forecast.errors import InputError

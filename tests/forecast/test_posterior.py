@@ -9,13 +9,14 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
+
 from dicecast.forecast import noise as noise_module
 from dicecast.forecast import posterior as posterior_module
 from dicecast.forecast.curve import Curve, curves_from_scores
 from dicecast.forecast.noise import noise_grid, overlap
 from dicecast.forecast.posterior import rate_prior, sample_posterior
 from dicecast.forecast.scores import validate_scores
-from scipy import stats
 
 TRUTH = (0.85, 0.35, 0.03)
 

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+
 from dicecast.forecast.curve import Curve, curves_from_scores
 from dicecast.forecast.errors import InputError
 from dicecast.forecast.forecast import Forecast, Question, forecast_curve

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from dicecast.forecast.curve import curves_from_scores
 from dicecast.forecast.errors import InputError
 from dicecast.forecast.scores import validate_scores
