@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..forecast.errors import InputError, WorkError
+from ..forecast.errors import InputError, StorageError
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically (a temporary neighbour, then a rename).
 
     Raises:
-        WorkError: Disk full, read-only folder or the like; the old file is still there.
+        StorageError: Disk full, read-only folder or the like; the old file is still there.
     """
 
     def fill(target: Path) -> None:
@@ -32,7 +32,7 @@ def write_with(path: Path, fill: Callable[[Path], object]) -> None:
     """Let `fill` write a temporary file beside `path`, then rename it into place.
 
     Raises:
-        WorkError: The write failed; the old file is still there.
+        StorageError: The write failed; the old file is still there.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,8 +89,8 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path}: cannot be read: {error.strerror}. Check the path and its permissions.") from error
 
 
-def _not_written(path: Path, error: OSError) -> WorkError:
-    return WorkError(
+def _not_written(path: Path, error: OSError) -> StorageError:
+    return StorageError(
         f"{path}: cannot be written: {error.strerror or error}. Check free space and permissions, then run the same "
         "command again; what was finished is kept."
     )

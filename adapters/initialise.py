@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..forecast.errors import InputError, WorkError
+from ..forecast.errors import InputError, StorageError
 from .files import write_text
 from .nnunet.checks import CaseFacts, check_cases, refuse_shared
 from .nnunet.dataset import NnunetDataset, read_dataset
@@ -60,7 +60,7 @@ def create_study(asked: NewStudy) -> Created:
     Raises:
         InputError: The folder is taken, or anything about the dataset, the test set or the sizes is wrong; nothing
             is written then.
-        WorkError: The folder cannot be written.
+        StorageError: The folder cannot be written.
     """
     target = asked.folder.expanduser().resolve()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -192,7 +192,7 @@ def _write(target: Path, text: str, table: pd.DataFrame) -> None:
             target.rmdir()
         draft.replace(target)
     except OSError as error:
-        raise WorkError(f"{target}: cannot be made: {error.strerror}. Check free space and permissions.") from error
+        raise StorageError(f"{target}: cannot be made: {error.strerror}. Check free space and permissions.") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

@@ -1,8 +1,9 @@
 """What can go wrong, as the user meets it.
 
 DicecastError
-├── InputError    the input or the usage is wrong; nothing was written (exit code 2)
-└── WorkError     the work itself failed; what was finished is kept (exit code 1)
+├── InputError        the input or the usage is wrong; nothing was written (exit code 2)
+│   └── StorageError  a folder is read-only or its disk is full; what was there is kept (exit code 2)
+└── WorkError         the work itself failed; what was finished is kept (exit code 1)
 """
 
 
@@ -21,7 +22,11 @@ class InputError(DicecastError):
     exit_code = 2
 
 
+class StorageError(InputError):
+    """A file could not be written where the user wants it."""
+
+
 class WorkError(DicecastError):
-    """A training, a prediction or a write failed although the input was sound."""
+    """A training or a prediction failed although the input was sound."""
 
     exit_code = 1

@@ -24,13 +24,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...forecast.errors import InputError, WorkError
+from ...forecast.errors import DicecastError, InputError, StorageError, WorkError
 from ..files import read_json, write_json, write_with
 from ..settings import TrainingSettings
 from ..tables import write_csv
 from .dataset import CaseFiles, Label
 from .environment import nnunet_environment, output_to
 from .planning import case_folder, read_plans
+
+DISK_FULL = 20_000_000
+"""Free bytes below which a failed run is put down to the disk."""
 
 
 class RunStatus(Enum):
@@ -111,6 +114,7 @@ def run_pilot(spec: PilotSpec) -> None:
     """Do one pilot run, resuming what an earlier attempt left.
 
     Raises:
+        StorageError: The disk is full.
         WorkError: Training or prediction failed; the message names the log.
     """
     log = spec.folder / "log.txt"
@@ -125,11 +129,16 @@ def run_pilot(spec: PilotSpec) -> None:
             ),
         ):
             _run(spec)
-    except (InputError, WorkError):
+    except DicecastError:
         raise
     except Exception as error:
-        _record(spec, RunStatus.FAILED, error=f"{type(error).__name__}: {error}")
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        if shutil.disk_usage(spec.folder).free < DISK_FULL:
+            raise StorageError(
+                f"{spec.folder}: the disk is full ({reason}). Free some space, then run the same command again; what "
+                "was finished is kept."
+            ) from error
+        _record(spec, RunStatus.FAILED, error=reason)
         raise WorkError(f"pilot run {spec.name} failed: {reason}. Its log is {log}; run again to retry it.") from error
 
 
