@@ -27,7 +27,7 @@ ENSEMBLES = 2
 """Independent ensembles, each with its own start and seed; R-hat compares them."""
 WALKERS = 40
 """Walkers per ensemble."""
-CHUNK = 500
+CHUNK = 250
 """Steps between looks at convergence."""
 MAX_STEPS = 6000
 """Steps after which sampling stops and the diagnostics say that it did not converge."""

@@ -1,7 +1,7 @@
 """What to do next, always with the reason: annotate more, stop, train more pilots, or cannot tell.
 
 The goal is the plateau: D(N_max) - D(N) <= eps, N_max being what could ever be annotated. A batch is the
-smallest that more likely than not suffices, but at most a doubling (several modest rounds beat one big ask:
+smallest that suffices with probability 0.8, but at most a doubling (several modest rounds beat one big ask:
 Mahmood et al. 2022) and never past the horizon.
 """
 
@@ -20,8 +20,11 @@ from .stability import RoundSummary, round_stability
 
 SURE = 0.95
 """Probability that the reachable gain is within eps from which annotating stops."""
-LIKELY = 0.5
-"""Probability of reaching the goal that a batch is sized for."""
+LIKELY = 0.8
+"""Probability of reaching the goal that a batch is sized for: a further round costs weeks, and the exponential
+flattens early."""
+SHARE = 4
+"""A batch is at least the pool divided by this: a size much like the last tells nothing new."""
 GROWTH = 2.0
 """Largest pool after a batch, as a multiple of the pool before it."""
 RISE = 2.0
@@ -253,7 +256,7 @@ def _smallest_batch(forecast: Forecast, most: int) -> tuple[int, float]:
     missing = exponential.score(gain.n_to, *params) - exponential.score(gain.n_from + batches[None, :], *params)
     chances = np.mean(missing <= forecast.question.eps, axis=0)
     enough = batches[chances >= LIKELY]
-    least = max(int(enough[0]) if len(enough) else most, gain.n_from // 10, 1)
+    least = max(int(enough[0]) if len(enough) else most, gain.n_from // SHARE, 1)
     batch = min(_round_up(least), most)
     return batch, float(np.interp(batch, batches, chances))
 
