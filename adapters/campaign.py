@@ -40,6 +40,7 @@ from .study import (
     locked,
     pilot_specs,
     read_rounds,
+    structures_of,
     study_scores,
     write_round,
 )
@@ -133,6 +134,7 @@ def run_study(study: Study, options: RunOptions, watchers: Watchers) -> Round:
     require_nnunet()
     with locked(study):
         dataset = read_dataset_of(study)
+        structures_of(study, dataset)
         study = _start_replay(study) if options.replay else _adopt_new_cases(study, dataset, watchers)
         study.sizes()
         device = _device(options.device or study.settings.execution.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.text import Text
 from .. import __version__
 from ..forecast.curve import Curve, curves_from_scores
 from ..forecast.document import forecast_document
-from ..forecast.errors import InputError
+from ..forecast.errors import InputError, StorageError
 from ..forecast.forecast import FEWEST_SIZES, Forecast, Question, forecast_curve
 from ..forecast.recommendation import Costs, Situation, recommend_all
 from ..forecast.stability import DropLargest, drop_largest
@@ -159,6 +160,8 @@ def recommend(source: Path, wishes: Wishes, costs: Mapping[str, Any]) -> tuple[R
     Returns:
         Report, document, and whether the answer is CANNOT TELL.
     """
+    if wishes.left is not None and wishes.left < 0:
+        raise InputError(f"--left must be >= 0, found {wishes.left}.")
     curves, question, study = _read(source, wishes)
     asked = {key: value for key, value in costs.items() if value is not None}
     if study is not None and not asked and wishes.left is None and wishes.annotated is None:
@@ -179,9 +182,18 @@ def example(name: str, folder: Path, cases: int, seed: int) -> RenderableType:
 
     if name != "phantom":
         raise InputError(f"unknown example {name!r}: there is phantom.")
-    if folder.exists() and any(folder.iterdir()):
+    if seed < 0:
+        raise InputError(f"the seed must be a whole number >= 0, found {seed}.")
+    if importlib.util.find_spec("SimpleITK") is None:
+        raise InputError("writing images needs SimpleITK. Install it with pip install 'dicecast[nnunet]'.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: must be a new or empty folder, found something there. Choose another name.")
-    write_phantom(folder, cases, seed)
+    try:
+        write_phantom(folder, cases, seed)
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: cannot be written: {error.strerror}. Check free space and permissions."
+        ) from error
     return Text(f"Wrote {cases} cases to {folder}. Start a study with: dicecast init STUDY --dataset {folder}")
 
 
@@ -214,7 +226,11 @@ def _read(source: Path, wishes: Wishes) -> tuple[list[Curve], Question, Study | 
         curves = curves_from_scores(study_scores(study), n_annotated=now, pool=pool)
     else:
         base = Question()
-        curves = curves_from_scores(read_scores(source), n_annotated=wishes.annotated)
+        scores = read_scores(source)
+        try:
+            curves = curves_from_scores(scores, n_annotated=wishes.annotated)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from error
     reach = wishes.reach
     if reach is None and wishes.left is not None:
         reach = max(curve.n_annotated for curve in curves) + wishes.left

@@ -23,7 +23,8 @@ def write_text(path: Path, text: str) -> None:
         with target.open("w", encoding="utf-8", newline="") as stream:
             stream.write(text)
             stream.flush()
-            os.fsync(stream.fileno())
+            if target.is_file():
+                os.fsync(stream.fileno())
 
     write_with(path, fill)
 
@@ -34,6 +35,9 @@ def write_with(path: Path, fill: Callable[[Path], object]) -> None:
     Raises:
         StorageError: The write failed; the old file is still there.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        _write_to_device(path, fill)
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=path.name)
@@ -49,6 +53,14 @@ def write_with(path: Path, fill: Callable[[Path], object]) -> None:
         raise _not_written(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _write_to_device(path: Path, fill: Callable[[Path], object]) -> None:
+    """A pipe or device (`/dev/stdout`) cannot be renamed over."""
+    try:
+        fill(path)
+    except OSError as error:
+        raise _not_written(path, error) from error
 
 
 def write_json(path: Path, document: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -65,6 +66,7 @@ def create_study(asked: NewStudy) -> Created:
     target = asked.folder.expanduser().resolve()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target}: must be a new or empty folder, found something there. Choose another name.")
+    _check_asked(asked)
     dataset = read_dataset(asked.dataset)
     table = _user_table(asked.cases_table, dataset)
     facts = {}
@@ -84,6 +86,20 @@ def create_study(asked: NewStudy) -> Created:
     return Created(open_study(target), tuple(warnings))
 
 
+def _check_asked(asked: NewStudy) -> None:
+    """What can be refused before any image is opened."""
+    if asked.seed < 0:
+        raise InputError(f"the seed must be a whole number >= 0, found {asked.seed}.")
+    rate = asked.training.get("learning_rate")
+    if isinstance(rate, float) and not 0 < rate < math.inf:
+        raise InputError(f"learning_rate must be > 0 and finite, found {rate:g}.")
+    cascades = [name for name in asked.configurations if "cascade" in name]
+    if cascades:
+        raise InputError(
+            f"configuration {cascades[0]!r} is a cascade, which needs another model's predictions and is not supported."
+        )
+
+
 def default_sizes(pool: int) -> tuple[int, ...]:
     """Five sizes up to the pool, each about twice the last."""
     return tuple(sorted({max(2, round(pool / 2**step)) for step in range(5)}))
@@ -96,15 +112,17 @@ def choose_test(wanted: TestChoice, cases: Sequence[str], patient: Mapping[str, 
         InputError: An unknown case, or a number or fraction that leaves no pool or no test set.
     """
     if isinstance(wanted, list):
+        if not wanted:
+            raise InputError("the test set must hold at least 1 case, found an empty list.")
         unknown = [case for case in wanted if case not in patient]
         if unknown:
             raise InputError(f"test case {unknown[0]!r} is not in the dataset. Check the list.")
         if len(set(wanted)) < len(wanted):
             raise InputError("a test case is listed twice. Check the list.")
         return sorted(wanted)
-    count = wanted if isinstance(wanted, int) else round(wanted * len(cases))
     if isinstance(wanted, float) and not 0 < wanted < 1:
         raise InputError(f"the test fraction must lie between 0 and 1, found {wanted:g}.")
+    count = wanted if isinstance(wanted, int) else round(wanted * len(cases))
     if not 1 <= count < len(cases):
         raise InputError(f"the test set must hold 1 to {len(cases) - 1} of {len(cases)} cases, found {count}.")
     groups: dict[str, list[str]] = {}
@@ -137,6 +155,8 @@ def _user_table(path: Path | None, dataset: NnunetDataset) -> pd.DataFrame:
         raise InputError(
             f"{path}, line {table.index[again][0]}: case {table['case'][again].iloc[0]!r} is listed twice."
         )
+    named = table["patient"].str.strip()
+    table["patient"] = named.where(named != "", table["case"])
     return table[table["case"].isin(dataset.cases)].reset_index(drop=True)
 
 

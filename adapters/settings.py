@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -88,7 +89,10 @@ class TrainingSettings:
         _require(self.convolutions is None or self.convolutions >= 1, "convolutions", "must be >= 1", self.convolutions)
         _require(self.optimiser in OPTIMISERS, "optimiser", f"must be one of {', '.join(OPTIMISERS)}", self.optimiser)
         _require(
-            self.learning_rate is None or self.learning_rate > 0, "learning_rate", "must be > 0", self.learning_rate
+            self.learning_rate is None or 0 < self.learning_rate < math.inf,
+            "learning_rate",
+            "must be > 0 and finite",
+            self.learning_rate,
         )
 
 
@@ -174,6 +178,13 @@ class CostSection:
     budget: float | None = None
     """For the whole study, in `unit`; charged per case annotated after round 0 and per round."""
     deadline_rounds: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for name in ("per_case", "per_round", "budget", "deadline_rounds"):
+            value = getattr(self, name)
+            _require(value is None or 0 <= value < math.inf, name, "must be >= 0", value)
+        _require(self.budget is None or bool(self.per_case), "budget", "needs per_case > 0 to be spent on", self.budget)
 
 
 @dataclass(frozen=True)

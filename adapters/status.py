@@ -16,7 +16,7 @@ from .campaign import read_dataset_of
 from .execution import default_jobs
 from .files import read_json
 from .nnunet.pilot import RunStatus, run_status
-from .study import Study, run_folder
+from .study import Study, run_folder, structures_of
 
 STALE = 600
 """Seconds without progress after which a run counts as stopped."""
@@ -45,7 +45,7 @@ def study_status(study: Study, *, planned: bool) -> tuple[RenderableType, dict[s
         "hours_left": hours,
     }
     if planned:
-        read_dataset_of(study)
+        structures_of(study, read_dataset_of(study))
         document["gigabytes"] = _gigabytes(study)
     return _report(study, rows, document), document
 

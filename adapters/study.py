@@ -149,6 +149,9 @@ def read_cases(path: Path) -> pd.DataFrame:
     if again.any():
         line = table.index[again][0]
         raise InputError(f"{path}, line {line}: case {table.loc[line, 'case']!r} is listed twice. Remove one line.")
+    for role in ("pool", "test"):
+        if not (table["role"] == role).any():
+            raise InputError(f"{path}: at least one case of role {role} is needed, found none. Restore the file.")
     return table.reset_index(drop=True)
 
 

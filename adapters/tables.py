@@ -19,7 +19,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     Raises:
         InputError: Missing, not UTF-8, empty, or a row with more or fewer cells than the header.
     """
-    lines = csv.reader(io.StringIO(read_text(path)))
+    lines = csv.reader(io.StringIO(read_text(path)), strict=True)
     header: list[str] | None = None
     rows: list[list[str]] = []
     numbers: list[int] = []
@@ -29,6 +29,7 @@ def read_csv(path: Path) -> pd.DataFrame:
                 continue
             if header is None:
                 header = [cell.strip() for cell in cells]
+                _check_header(header, path)
             elif len(cells) != len(header):
                 raise InputError(
                     f"{path}, line {lines.line_num}: must have {len(header)} cells like the header, found "
@@ -41,9 +42,15 @@ def read_csv(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}, line {lines.line_num}: not a valid CSV: {error}.") from error
     if header is None:
         raise InputError(f"{path}: is empty. A CSV with a header line is needed.")
+    return pd.DataFrame(rows, columns=header, index=numbers, dtype=object)
+
+
+def _check_header(header: list[str], path: Path) -> None:
     if len(header) == 1 and ";" in header[0]:
         raise InputError(f"{path}, header: columns must be separated by commas, found semicolons. Save it with commas.")
-    return pd.DataFrame(rows, columns=header, index=numbers, dtype=object)
+    again = [name for i, name in enumerate(header) if name in header[:i]]
+    if again:
+        raise InputError(f"{path}, header: every column must have its own name, found {again[0]!r} twice.")
 
 
 def read_scores(path: Path) -> pd.DataFrame:

@@ -45,6 +45,8 @@ class Question:
                 raise InputError(f"{name} must lie between 0 and 1 (exclusive), found {value:g}.")
         if self.target is not None and not 0 < self.target <= 1:
             raise InputError(f"the target score must lie in (0, 1], found {self.target:g}.")
+        if self.reach is not None and self.reach < 1:
+            raise InputError(f"the cases that could ever be annotated (reach) must be >= 1, found {self.reach}.")
         if any(n < 1 for n in self.at):
             raise InputError(f"sizes to forecast at must be >= 1, found {min(self.at)}.")
         if not 0 <= self.seed < 2**63:

@@ -7,6 +7,7 @@ Mahmood et al. 2022) and never past the horizon.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -45,7 +46,7 @@ class Costs:
     def __post_init__(self) -> None:
         """Refuse negative costs and a budget that nothing is charged to."""
         for name, value in (("per_case", self.per_case), ("per_round", self.per_round), ("budget", self.budget)):
-            if value is not None and value < 0:
+            if value is not None and not 0 <= value < math.inf:
                 raise InputError(f"cost {name} must be >= 0, found {value:g}.")
         if self.budget is not None and not self.per_case:
             raise InputError("a budget needs the cost of a case: give per_case > 0.")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,7 +61,15 @@ def image_reader(dataset: NnunetDataset) -> Any:
 def _check_case(case: str, files: CaseFiles, dataset: NnunetDataset, reader: Any) -> CaseFacts:
     images, about_image = _read(reader.read_images, [str(p) for p in files.images], files.images[0])
     label, about_label = _read(reader.read_seg, str(files.label), files.label)
-    for channel, (image, path) in enumerate(zip(images, files.images, strict=False)):
+    if len(images) != len(dataset.declared["channel_names"]):
+        raise InputError(
+            f"{files.images[0]}: must hold the channel(s) declared in dataset.json "
+            f"({len(dataset.declared['channel_names'])}), found {len(images)}. Correct channel_names or the image."
+        )
+    for path in (*files.images, files.label):
+        _check_nifti(path)
+    for channel, image in enumerate(images):
+        path = files.images[channel if len(files.images) == len(images) else 0]
         if not np.all(np.isfinite(image)):
             raise InputError(f"{path}: every voxel must be a number, found NaN or infinity. Repair or remove the case.")
         if image.min() == image.max():
@@ -71,6 +82,8 @@ def _check_case(case: str, files: CaseFiles, dataset: NnunetDataset, reader: Any
             f"{files.label}: image and label must have the same shape, found {images.shape[1:]} and "
             f"{label.shape[1:]} (axes as nnU-Net reads them). Resample the label."
         )
+    if not np.all(np.isfinite(label)):
+        raise InputError(f"{files.label}: every voxel must be a number, found NaN or infinity. Repair the label.")
     values = {int(v) for v in np.unique(label)}
     unknown = sorted(values - dataset.label_values)
     if unknown or np.any(label != np.round(label)):
@@ -87,11 +100,25 @@ def _check_case(case: str, files: CaseFiles, dataset: NnunetDataset, reader: Any
 
 
 def _read(read: Any, source: Any, path: Any) -> tuple[Any, Mapping[str, Any]]:
+    said = io.StringIO()  # nnU-Net's readers print what is wrong and raise without a word
     try:
-        found: tuple[Any, Mapping[str, Any]] = read(source)
+        with contextlib.redirect_stdout(said):
+            found: tuple[Any, Mapping[str, Any]] = read(source)
     except Exception as error:  # readers raise whatever their library raises
-        raise InputError(f"{path}: cannot be read as an image: {error}. Restore the file.") from error
+        why = str(error) or " ".join(said.getvalue().split()) or type(error).__name__
+        raise InputError(f"{path}: cannot be read as an image: {why}. Restore the file.") from error
     return found
+
+
+def _check_nifti(path: Path) -> None:
+    """ITK reads what a truncated NIfTI lacks, and NaN, as 0 without a word; nibabel does not."""
+    if not path.name.endswith((".nii", ".nii.gz")):
+        return
+    import nibabel
+
+    voxels, _ = _read(lambda p: (np.asanyarray(nibabel.load(p).dataobj), {}), path, path)
+    if not np.all(np.isfinite(voxels)):
+        raise InputError(f"{path}: every voxel must be a number, found NaN or infinity. Repair or remove the case.")
 
 
 def _geometry_warnings(files: CaseFiles, image: Mapping[str, Any], label: Mapping[str, Any]) -> Iterator[str]:

@@ -15,6 +15,10 @@ Label = int | tuple[int, ...]
 """A label value, or the values a region is the union of."""
 
 
+COLOUR_ENDINGS = (".png", ".bmp", ".tif")
+"""Kinds of file that nnU-Net reads several channels from."""
+
+
 @dataclass(frozen=True)
 class CaseFiles:
     """The files of one case."""
@@ -70,6 +74,7 @@ def read_dataset(folder: Path) -> NnunetDataset:
         raise InputError(f"{folder}: must hold a dataset.json (nnU-Net v2 raw layout), found none. Check the path.")
     declared = read_json(path)
     _check_declared(declared, path)
+    _check_labels(declared, path)
     cases = _listed_cases(declared, folder) if "dataset" in declared else _found_cases(declared, folder)
     if not cases:
         raise InputError(
@@ -96,8 +101,32 @@ def _check_declared(declared: Any, path: Path) -> None:
                 f"{path}: label {name!r} must be a whole number or a list of them, found {value!r}. "
                 "nnU-Net v2 maps names to values, not values to names."
             )
-    if not any(_label(value) in (0, (0,)) for value in declared["labels"].values()):
-        raise InputError(f"{path}: labels must have a background of value 0, found {declared['labels']!r}.")
+
+
+def _check_labels(declared: Mapping[str, Any], path: Path) -> None:
+    """What nnU-Net's LabelManager asserts only once it plans or trains."""
+    labels = declared["labels"]
+    if labels.get("background") != 0:
+        raise InputError(f'{path}: labels must have "background": 0, found {labels!r}.')
+    named = {name: value for name, value in labels.items() if name != "ignore"}
+    values = sorted({v for value in named.values() for v in _label_values(value)})
+    if len(values) < 2:
+        raise InputError(f"{path}: labels must declare at least one structure besides background, found {labels!r}.")
+    if "ignore" in labels and labels["ignore"] != values[-1] + 1:
+        raise InputError(
+            f"{path}: the ignore label must be a number, the highest ({values[-1] + 1} here), "
+            f"found {labels['ignore']!r}."
+        )
+    if values != list(range(len(values))):
+        raise InputError(f"{path}: labels must be consecutive values 0, 1, 2, ..., found {values}. Renumber them.")
+    regions = [value for value in named.values() if value not in (0, [0])]
+    order = declared.get("regions_class_order")
+    has_regions = any(isinstance(value, list) and len(value) > 1 for value in regions)
+    if has_regions and not (isinstance(order, list) and len(order) == len(regions)):
+        raise InputError(
+            f"{path}: with regions, regions_class_order must list one value per structure ({len(regions)}), "
+            f"found {order!r}."
+        )
 
 
 def _is_label(value: Any) -> bool:
@@ -116,7 +145,11 @@ def _label_values(value: int | list[int]) -> list[int]:
 def _listed_cases(declared: Mapping[str, Any], folder: Path) -> dict[str, CaseFiles]:
     """Cases that `dataset.json` lists file by file."""
     cases = {}
+    if not isinstance(declared["dataset"], dict):
+        raise InputError(f"{folder / 'dataset.json'}: dataset must map case ids to their files.")
     for case, files in declared["dataset"].items():
+        if not isinstance(files, dict) or not {"images", "label"} <= set(files):
+            raise InputError(f"{folder / 'dataset.json'}: case {case!r} of dataset must have images and label.")
         images = tuple((folder / image).resolve() for image in files["images"])
         cases[case] = CaseFiles(images, (folder / files["label"]).resolve())
         for path in (*images, cases[case].label):
@@ -140,12 +173,12 @@ def _found_cases(declared: Mapping[str, Any], folder: Path) -> dict[str, CaseFil
     images: dict[str, dict[int, Path]] = {}
     for path in sorted((folder / "imagesTr").iterdir()):
         found = image_name.fullmatch(path.name)
-        if found:
+        if found and not path.name.startswith("."):
             images.setdefault(found[1], {})[int(found[2])] = path
     labels = {p.name.removesuffix(ending): p for p in (folder / "labelsTr").iterdir() if p.name.endswith(ending)}
     labels = {case: path for case, path in labels.items() if not case.startswith(".")}
     _match(images, labels, channels, folder, ending)
-    return {case: CaseFiles(tuple(files[c] for c in range(channels)), labels[case]) for case, files in images.items()}
+    return {case: CaseFiles(tuple(files[c] for c in sorted(files)), labels[case]) for case, files in images.items()}
 
 
 def _match(
@@ -164,6 +197,8 @@ def _match(
             f"(expected {without_image[0]}_0000{ending}). Add it or move the label out of labelsTr."
         )
     for case, files in images.items():
+        if set(files) == {0} and ending.lower() in COLOUR_ENDINGS:
+            continue  # one colour file holds all channels; checked when it is opened
         missing = sorted(set(range(channels)) - set(files))
         if missing:
             raise InputError(

@@ -259,5 +259,5 @@ def prior_of_noise(tau0: np.ndarray, subset: np.ndarray, misfit: np.ndarray) -> 
         stats.norm.logpdf(np.log(values), np.log(median), log_sd)
         for values, (median, log_sd) in zip((tau0, subset, misfit), noise_module.PRIOR.values(), strict=True)
     ]
-    found = np.sum(parts, axis=0)
-    return found - np.logaddexp.reduce(found)
+    found: np.ndarray = np.sum(parts, axis=0) - np.logaddexp.reduce(np.sum(parts, axis=0))
+    return found

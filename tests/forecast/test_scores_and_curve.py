@@ -76,6 +76,7 @@ def test_dropping_the_largest_size_goes_back_in_time() -> None:
 
 
 def test_draw_spread_is_undefined_with_one_draw() -> None:
-    (curve,) = curves_from_scores(per_case()[lambda t: t["draw"] == 0])
+    table = per_case()
+    (curve,) = curves_from_scores(table[table["draw"] == 0])
     assert curve.draw_sd == [None, None, None]
     assert curve.draws.tolist() == [1, 1, 1]
