@@ -175,6 +175,10 @@ def init(
     features: Annotated[
         int | None, typer.Option(help="Width of the first network stage.  [default: the plan's]", show_default=False)
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="bfloat16: faster on CPUs that have it.  [default: nnU-Net's own]", show_default=False),
+    ] = None,
     optimiser: Annotated[
         str | None, typer.Option(help="SGD or AdamW.  [default: nnU-Net's SGD]", show_default=False)
     ] = None,
@@ -194,6 +198,7 @@ def init(
         "iterations": iterations,
         "batch": batch,
         "features": features,
+        "precision": precision,
         "optimiser": optimiser,
         "learning_rate": learning_rate,
     }

@@ -219,7 +219,14 @@ def _write(target: Path, text: str, table: pd.DataFrame) -> None:
 
 def _study_toml(asked: NewStudy, name: str, dataset: NnunetDataset, sizes: Sequence[int]) -> str:
     training = {"epochs": 1000, "iterations": 250, **asked.training}
-    optional = {"batch": 12, "features": 32, "convolutions": 2, "optimiser": "SGD", "learning_rate": 0.01}
+    optional = {
+        "batch": 12,
+        "features": 32,
+        "convolutions": 2,
+        "precision": "bfloat16",
+        "optimiser": "SGD",
+        "learning_rate": 0.01,
+    }
     lines = [
         f"{key} = {toml_value(training[key])}" if key in training else f"# {key} = {toml_value(example)}"
         for key, example in optional.items()

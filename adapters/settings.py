@@ -76,6 +76,9 @@ class TrainingSettings:
     """Width of the first stage; the other stages keep their ratio to it."""
     convolutions: int | None = None
     """Convolutions per network stage."""
+    precision: str | None = None
+    """`bfloat16` runs the network in bfloat16 while training on a CPU, about 1.5 times faster where the CPU can;
+    by default nnU-Net's own: mixed precision on CUDA, float32 elsewhere."""
     optimiser: str = "SGD"
     learning_rate: float | None = None
     """Initial learning rate of the polynomial decay; by default 0.01 for SGD, 0.001 for AdamW."""
@@ -87,6 +90,7 @@ class TrainingSettings:
         _require(self.batch is None or self.batch >= 2, "batch", "must be >= 2", self.batch)
         _require(self.features is None or self.features >= 1, "features", "must be >= 1", self.features)
         _require(self.convolutions is None or self.convolutions >= 1, "convolutions", "must be >= 1", self.convolutions)
+        _require(self.precision in (None, "bfloat16"), "precision", 'must be "bfloat16" or left out', self.precision)
         _require(self.optimiser in OPTIMISERS, "optimiser", f"must be one of {', '.join(OPTIMISERS)}", self.optimiser)
         _require(
             self.learning_rate is None or 0 < self.learning_rate < math.inf,
@@ -143,6 +147,7 @@ class ArmSection:
     batch: int | None = None
     features: int | None = None
     convolutions: int | None = None
+    precision: str | None = None
     optimiser: str | None = None
     learning_rate: float | None = None
 

@@ -216,7 +216,7 @@ def _train(
     trainer.num_epochs, trainer.num_iterations_per_epoch = settings.epochs, settings.iterations
     trainer.num_val_iterations_per_epoch = 1
     trainer.save_every = max(1, min(50, settings.epochs // 10))
-    trainer.optimiser = settings.optimiser
+    trainer.optimiser, trainer.precision = settings.optimiser, settings.precision
     trainer.initial_lr = settings.learning_rate or (1e-2 if settings.optimiser == "SGD" else 1e-3)
     trainer.on_epoch = lambda finished: _progress(spec, fold * settings.epochs + finished, folds * settings.epochs)
     trainer.initialize()

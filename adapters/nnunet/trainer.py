@@ -34,8 +34,10 @@ class _Pilot:
     save_every: int
     output_folder: str
     network: Any
+    device: torch.device
     logger: Any
     optimiser: str = "SGD"
+    precision: str | None = None
     on_epoch: Callable[[int], None] = staticmethod(lambda epoch: None)
     """Called with the number of finished epochs."""
 
@@ -49,6 +51,12 @@ class _Pilot:
             return super().configure_optimizers()  # type: ignore[misc, no-any-return]
         optimiser = torch.optim.AdamW(self.network.parameters(), self.initial_lr)
         return optimiser, PolyLRScheduler(optimiser, self.initial_lr, self.num_epochs)
+
+    def initialize(self) -> None:
+        """Stock, with the network in bfloat16 where that was asked for; weights and loss stay float32."""
+        super().initialize()  # type: ignore[misc]
+        if self.precision == "bfloat16" and self.device.type == "cpu":
+            self.network.forward = _in_bfloat16(self.network.forward)
 
     def on_train_epoch_start(self) -> None:
         """Seed by epoch: a resumed training then draws what an uninterrupted one would have drawn."""
@@ -86,6 +94,15 @@ class PilotTrainerNoDA(_Pilot, nnUNetTrainerNoDA):  # type: ignore[misc]
 
 TRAINERS: dict[str, type[Any]] = {"nnUNetTrainer": PilotTrainer, "nnUNetTrainerNoDA": PilotTrainerNoDA}
 """Pilot trainers by the name of the nnU-Net trainer they run."""
+
+
+def _in_bfloat16(forward: Callable[[torch.Tensor], Any]) -> Callable[[torch.Tensor], Any]:
+    def run(images: torch.Tensor) -> Any:
+        with torch.autocast("cpu", torch.bfloat16):
+            found = forward(images)
+        return [one.float() for one in found] if isinstance(found, (list, tuple)) else found.float()
+
+    return run
 
 
 def seed_everything(seed: int) -> None:
