@@ -52,6 +52,8 @@ Reach = Annotated[
     int | None,
     typer.Option("--reach", help="Cases you could ever annotate.  [default: 4 x the largest size]", show_default=False),
 ]
+Arm = Annotated[str | None, typer.Option(help="Only this arm.", show_default=False)]
+Structure = Annotated[str | None, typer.Option(help="Only this structure.", show_default=False)]
 Jobs = Annotated[
     int | None,
     typer.Option(
@@ -243,7 +245,7 @@ def run(
     from .adapters import commands
 
     if dry_run:
-        _show(*commands.dry_run(study), target)
+        _show(*commands.dry_run(study, replay), target)
         return
     _show(*commands.run(study, replay, until_all, jobs, device, Console(stderr=True)), target)
 
@@ -264,6 +266,8 @@ def forecast_command(
     seed: Seed = None,
     annotated: Annotated_ = None,
     reach: Reach = None,
+    arm: Arm = None,
+    structure: Structure = None,
     figures: Annotated[Path | None, typer.Option(help="Folder for a figure of each curve.", show_default=False)] = None,
     target: Json = None,
     strict: Strict = False,
@@ -272,7 +276,15 @@ def forecast_command(
     from .adapters import commands
 
     wishes = commands.Wishes(
-        at=at, target=target_score, level=level, eps=eps, seed=seed, annotated=annotated, reach=reach
+        at=at,
+        target=target_score,
+        level=level,
+        eps=eps,
+        seed=seed,
+        annotated=annotated,
+        reach=reach,
+        arm=arm,
+        structure=structure,
     )
     report, document, cannot_tell = commands.forecast(source, wishes, stability=stability, figures=figures)
     _show(report, document, target)
@@ -296,13 +308,17 @@ def recommend(
     eps: Eps = None,
     seed: Seed = None,
     annotated: Annotated_ = None,
+    arm: Arm = None,
+    structure: Structure = None,
     target: Json = None,
     strict: Strict = False,
 ) -> int:
     """Say what to do next: annotate more, stop, train more pilots, or cannot tell; with the reason."""
     from .adapters import commands
 
-    wishes = commands.Wishes(level=level, eps=eps, seed=seed, annotated=annotated, left=left)
+    wishes = commands.Wishes(
+        level=level, eps=eps, seed=seed, annotated=annotated, left=left, arm=arm, structure=structure
+    )
     costs = {"per_case": per_case, "per_round": per_round, "unit": unit, "budget": budget}
     report, document, cannot_tell = commands.recommend(source, wishes, costs)
     _show(report, document, target)

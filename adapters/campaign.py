@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ from ..forecast.forecast import HORIZON, Forecast, Question, forecast_curve
 from ..forecast.recommendation import Costs, Recommendation, Situation, recommend_all
 from ..forecast.stability import RoundSummary
 from .execution import Outcome, Task, Workers, default_jobs, open_workers
-from .files import read_json
-from .nnunet import require_nnunet
+from .files import storage_errors
+from .findings import FalsePositives, ScheduleCheck, false_positives, limited_by_training, schedule_checks
+from .nnunet import detect_device, require_nnunet
 from .nnunet.checks import check_cases, refuse_shared
-from .nnunet.dataset import NnunetDataset, read_dataset
+from .nnunet.dataset import CaseFiles, NnunetDataset, read_dataset
 from .nnunet.pilot import PilotSpec, RunStatus, remove_checkpoints, run_pilot, run_status
 from .nnunet.planning import (
     case_folder,
@@ -38,13 +39,13 @@ from .study import (
     Study,
     check_specs,
     locked,
+    open_study,
     pilot_specs,
     read_rounds,
     structures_of,
     study_scores,
     write_round,
 )
-from .tables import read_scores
 
 RunsWatcher = Callable[[Sequence[PilotSpec], Outcome], None]
 StepsWatcher = Callable[[str, int, int], None]
@@ -70,6 +71,8 @@ class Round:
 
     number: int
     study: Study
+    scores: pd.DataFrame
+    """The scores of every completed run."""
     forecasts: list[Forecast]
     recommendation: Recommendation
     each: list[Recommendation]
@@ -80,37 +83,6 @@ class Round:
     absent: list[FalsePositives]
     replay: bool
     """Whether the cases come from an already annotated pool."""
-
-
-@dataclass(frozen=True)
-class ScheduleCheck:
-    """Score of a run trained twice as long, against the plain run on the same cases."""
-
-    arm: str
-    structure: str
-    n: int
-    plain: float
-    doubled: float
-
-    @property
-    def rise(self) -> float:
-        """What doubling the training added, score units."""
-        return self.doubled - self.plain
-
-
-@dataclass(frozen=True)
-class FalsePositives:
-    """What the largest pilots found of a structure in test cases that do not contain it."""
-
-    arm: str
-    structure: str
-    n: int
-    cases: int
-    """Test cases without the structure."""
-    rate: float
-    """Share of them, over all draws, in which some of it was found."""
-    volume_ml: float
-    """Mean volume found, mL."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +105,12 @@ def run_study(study: Study, options: RunOptions, watchers: Watchers) -> Round:
     """
     require_nnunet()
     with locked(study):
+        study = open_study(study.folder)  # another run may have ended between reading and locking
         dataset = read_dataset_of(study)
         structures_of(study, dataset)
         study = _start_replay(study) if options.replay else _adopt_new_cases(study, dataset, watchers)
         study.sizes()
-        device = _device(options.device or study.settings.execution.device)
+        device = detect_device(options.device or study.settings.execution.device)
         jobs = options.jobs or study.settings.execution.jobs or default_jobs(device)
         workers = 0 if device == "cpu" else min(12, default_jobs("cpu") // jobs)
         with open_workers(jobs, single_threaded=device == "cpu") as pool:
@@ -166,21 +139,10 @@ def read_dataset_of(study: Study) -> NnunetDataset:
     return dataset
 
 
-def _device(wanted: str) -> str:
-    """The kind of device trainings will use, found without importing torch where that was asked for by name."""
-    if wanted != "auto":
-        return wanted
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
 def _adopt_new_cases(study: Study, dataset: NnunetDataset, watchers: Watchers) -> Study:
     """Take cases that were annotated since the last run into the pool, as a batch of their own."""
     listed = study.cases.set_index("case")
-    if (listed["role"].eq("unannotated") & listed["digest"].ne("")).any():
+    if study.hidden:
         raise InputError(
             f"{study.folder}: this study replays an annotated pool; go on with: dicecast run {study.folder} --replay"
         )
@@ -215,8 +177,13 @@ def _adopt_new_cases(study: Study, dataset: NnunetDataset, watchers: Watchers) -
 
 def _start_replay(study: Study) -> Study:
     """At the first round of a replay, hide all but the cases of the largest size asked for."""
-    if study.waiting or read_rounds(study):
+    if study.hidden or any(document["replay"] for document in read_rounds(study)):
         return study
+    if plans_path(study.workspace).exists() or any(study.folder.glob("runs/*/*/*")):
+        raise InputError(
+            f"{study.folder}: a replay must be chosen at the first run, but this study was run without --replay: its "
+            "plans have seen the whole pool. Make a new study for the replay."
+        )
     pool = study.batches[0]
     start = max(study.settings.pilots.sizes, default=0)
     if not 2 <= start < len(pool):
@@ -236,12 +203,9 @@ def _start_replay(study: Study) -> Study:
 
 def _reveal(study: Study, result: Round, watchers: Watchers) -> Study:
     """Add the recommended batch to the pool; without one, double the pool."""
-    waiting = study.waiting
-    batch = min(result.recommendation.batch or study.pool_sizes[-1], len(waiting))
-    rng = np.random.default_rng([study.settings.study.seed, 13, result.number])
-    picked = {waiting[i] for i in rng.permutation(len(waiting))[:batch]}
-    now = study.cases["case"].isin(picked)
-    watchers.notice(f"revealing {batch} cases ({len(waiting) - batch} left).")
+    batch = min(result.recommendation.batch or study.pool_sizes[-1], len(study.hidden))
+    now = study.cases["case"].isin(study.next_cases(batch))
+    watchers.notice(f"revealing {batch} cases ({len(study.hidden) - batch} left).")
     return study.with_cases(
         study.cases.assign(
             role=study.cases["role"].mask(now, "pool"),
@@ -252,9 +216,10 @@ def _reveal(study: Study, result: Round, watchers: Watchers) -> Study:
 
 def _is_final(result: Round, options: RunOptions) -> bool:
     """Whether the decision is handed over; a replay goes on until a stop, or until nothing is left to reveal."""
-    if not options.replay or not result.study.waiting:
+    if not options.replay or not result.study.hidden:
         return True
-    return result.recommendation.stops and not options.until_all
+    found = result.recommendation
+    return (found.stops or found.stop_blocked) and not options.until_all
 
 
 def _one_round(
@@ -289,7 +254,7 @@ def prepare(study: Study, dataset: NnunetDataset, pool: Workers, watchers: Watch
     if not plans_path(study.workspace).is_file():
         watchers.step("planning", 0, 1)
         declared = {key: value for key, value in dataset.declared.items() if key != "dataset"}
-        pool.run([Task("planning", make_plans, (study.workspace, declared, first))]).raise_first()
+        pool.run([Task("planning", _plan, (study.workspace, declared, first))]).raise_first()
         watchers.step("planning", 1, 1)
     plans = read_plans(study.workspace)
     for arm in study.settings.arms:
@@ -312,8 +277,14 @@ def preprocessing_tasks(study: Study, dataset: NnunetDataset, plans: dict[str, A
     return list(tasks.values())
 
 
-def _preprocess(workspace: Any, configuration: str, case: str, files: Any, test: bool) -> None:
-    preprocess_case(workspace, configuration, case, files, test=test)
+def _plan(workspace: Path, declared: Mapping[str, Any], pool: Mapping[str, CaseFiles]) -> None:
+    with storage_errors(workspace.parent):
+        make_plans(workspace, declared, pool)
+
+
+def _preprocess(workspace: Path, configuration: str, case: str, files: CaseFiles, test: bool) -> None:
+    with storage_errors(workspace.parent):
+        preprocess_case(workspace, configuration, case, files, test=test)
 
 
 def _train(specs: list[PilotSpec], pool: Workers, watchers: Watchers) -> None:
@@ -338,38 +309,63 @@ def _free_disk(study: Study) -> None:
             remove_checkpoints(path)
 
 
-def conclude(study: Study, options: RunOptions | None = None, question: Question | None = None) -> Round:
+def conclude(
+    study: Study,
+    options: RunOptions | None = None,
+    question: Question | None = None,
+    costs: Costs | None = None,
+    left: int | None = None,
+) -> Round:
     """Forecast and recommend from the runs that are complete.
+
+    Args:
+        study: At least one run must be complete.
+        options: How the study is being run, if it is.
+        question: Instead of the study's own.
+        costs: Instead of the study's own, with what is left of its budget.
+        left: Cases that could still be annotated, instead of those the study lists.
 
     Raises:
         InputError: No run is complete.
     """
     number = len(study.batches) - 1
-    question = question or study_question(study, options)
+    question = question or study_question(study)
     sizes, scores = study.pool_sizes, study_scores(study)
     curves = curves_from_scores(scores, n_annotated=sizes[-1], pool=sizes)
     forecasts = [forecast_curve(curve, question) for curve in curves]
     earlier = [document for document in read_rounds(study) if document["round"] < number]
     history = [[*_history(earlier, forecast), *_summary(number, forecast, question)] for forecast in forecasts]
     schedule = schedule_checks(study)
-    replay = bool(options and options.replay) or any(document["replay"] for document in earlier)
+    replay = bool(options and options.replay) or any(document["replay"] for document in read_rounds(study))
+    if left is None and (replay or study.waiting):
+        left = len(study.hidden if replay else study.waiting)
     deadline = study.settings.cost.deadline_rounds
     situations = [
         Situation(
-            left=len(study.waiting) if replay else None,
-            costs=costs_now(study),
+            left=left,
+            costs=costs or costs_now(study),
             rounds_left=None if deadline is None else deadline - number,
             history=tuple(past),
-            training_limited=_limited(forecast, schedule, question.eps),
+            training_limited=limited_by_training(forecast.curve, schedule, question.eps),
         )
         for forecast, past in zip(forecasts, history, strict=True)
     ]
     decision, each = recommend_all(forecasts, situations)
-    absent = false_positives(scores)
-    return Round(number, study, forecasts, decision, each, history, schedule, absent, replay)
+    return Round(
+        number=number,
+        study=study,
+        scores=scores,
+        forecasts=forecasts,
+        recommendation=decision,
+        each=each,
+        history=history,
+        schedule=schedule,
+        absent=false_positives(scores),
+        replay=replay,
+    )
 
 
-def study_question(study: Study, options: RunOptions | None = None) -> Question:
+def study_question(study: Study) -> Question:
     """What a study asks of its curves."""
     asked, now = study.settings.study, study.pool_sizes[-1]
     horizon = HORIZON * study.sizes()[-1]
@@ -406,61 +402,6 @@ def _summary(number: int, forecast: Forecast, question: Question) -> list[RoundS
     return [] if summary is None else [summary]
 
 
-def schedule_checks(study: Study) -> list[ScheduleCheck]:
-    """Every completed schedule check against its plain run, per structure."""
-    found = []
-    for path in sorted(study.folder.glob("checks/*/n*/draw*/run.json"), key=lambda p: int(p.parts[-3][1:])):
-        plain = study.folder / "runs" / path.relative_to(study.folder / "checks").parent
-        if run_status(path.parent) is not RunStatus.COMPLETED or run_status(plain) is not RunStatus.COMPLETED:
-            continue
-        made = read_json(path)
-        doubled_scores, plain_scores = (read_scores(folder / "scores.csv") for folder in (path.parent, plain))
-        for structure in plain_scores["structure"].unique():
-            means = [
-                float(table[(table["structure"] == structure) & (table["metric"] == "dice")]["score"].mean())
-                for table in (plain_scores, doubled_scores)
-            ]
-            if np.all(np.isfinite(means)):
-                found.append(ScheduleCheck(made["arm"], structure, made["n"], *means))
-    return found
-
-
-def false_positives(scores: pd.DataFrame) -> list[FalsePositives]:
-    """Per arm and structure, at the largest size, over the test cases without the structure."""
-    rows = scores[scores["metric"] == "false_positive_ml"]
-    found = []
-    for (arm, structure), group in rows.groupby(["arm", "structure"], sort=False):
-        largest = group[group["n_cases"] == group["n_cases"].max()]
-        volume = largest["score"].astype(float)
-        found.append(
-            FalsePositives(
-                arm=str(arm),
-                structure=str(structure),
-                n=int(largest["n_cases"].iloc[0]),
-                cases=largest["case"].nunique(),
-                rate=float((volume > 0).mean()),
-                volume_ml=float(volume.mean()),
-            )
-        )
-    return found
-
-
-def _limited(forecast: Forecast, checks: Sequence[ScheduleCheck], eps: float) -> str | None:
-    """The sentence that says a curve is limited by training, if a check of a size on it says so."""
-    curve = forecast.curve
-    ends = (curve.sizes[0], curve.sizes[-1])
-    risen = [
-        c for c in checks if c.arm == curve.arm and c.structure == curve.structure and c.n in ends and c.rise > eps
-    ]
-    if not risen:
-        return None
-    worst = max(risen, key=lambda c: c.rise)
-    return (
-        f"the curve is limited by training: twice the iterations raise {worst.structure} at {worst.n} cases from "
-        f"{worst.plain:.3f} to {worst.doubled:.3f}, more than {eps:g}."
-    )
-
-
 def round_document(result: Round) -> dict[str, Any]:
     """A round as kept in `rounds/<k>.json`."""
     question = result.forecasts[0].question
@@ -470,8 +411,15 @@ def round_document(result: Round) -> dict[str, Any]:
         "replay": result.replay,
         "n_annotated": result.study.pool_sizes[-1],
         "forecast": forecast_document(result.forecasts, question, __version__),
-        "recommendation": result.recommendation.document(),
+        "recommendation": recommendation_document(result),
         "recommendations": [one.document() for one in result.each],
         "false_positives": [dataclasses.asdict(one) for one in result.absent],
         "schedule_check": [{**dataclasses.asdict(check), "rise": check.rise} for check in result.schedule],
     }
+
+
+def recommendation_document(result: Round) -> dict[str, Any]:
+    """The recommendation, with the cases to annotate where the study lists some."""
+    found = result.recommendation
+    cases = result.study.next_cases(found.batch) if found.code == "annotate" and result.study.waiting else []
+    return {**found.document(), "cases": cases}

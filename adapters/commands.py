@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pandas as pd
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from .. import __version__
-from ..forecast.curve import Curve, curves_from_scores
+from ..forecast.curve import Curve, curves_from_scores, not_forecast
 from ..forecast.document import forecast_document
 from ..forecast.errors import InputError, StorageError
-from ..forecast.forecast import FEWEST_SIZES, Forecast, Question, forecast_curve
+from ..forecast.forecast import FEWEST_SIZES, HORIZON, Forecast, Question, forecast_curve
 from ..forecast.recommendation import Costs, Situation, recommend_all
 from ..forecast.stability import DropLargest, drop_largest
 from . import campaign, terminal
@@ -27,7 +28,7 @@ from .initialise import NewStudy, TestChoice, create_study
 from .progress import run_display
 from .status import study_status
 from .study import Study, open_study, study_scores
-from .tables import read_scores
+from .tables import read_scores, write_csv
 
 Answer = tuple[RenderableType, Any]
 Number = TypeVar("Number", int, float, int | None)
@@ -45,6 +46,13 @@ class Wishes:
     annotated: int | None = None
     reach: int | None = None
     left: int | None = None
+    arm: str | None = None
+    structure: str | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether a study is asked about as it is, with every curve and its own number of annotated cases."""
+        return self.annotated is None and self.arm is None and self.structure is None
 
 
 def new_study(
@@ -99,12 +107,13 @@ def run(folder: Path, replay: bool, until_all: bool, jobs: int | None, device: s
 
 
 def keep_report(result: Round) -> RenderableType:
-    """Write a round's report and figures into the study; the report names their place."""
+    """Write a round's report, scores and figures into the study; the report names their place."""
     study = result.study
     report = terminal.round_report(result, protocol_words(study))
     write_text(study.folder / "report.txt", terminal.as_text(report))
+    write_csv(result.scores, study.folder / "scores.csv")
     figures = write_figures(result.forecasts, study.folder / "figures")
-    places = [Text(f"Report: {study.folder / 'report.txt'}", "dim")]
+    places = [Text(f"Report: {study.folder / 'report.txt'}; all scores: {study.folder / 'scores.csv'}", "dim")]
     if figures:
         places.append(Text(f"Figures: {study.folder / 'figures'}", "dim"))
     places.append(
@@ -113,14 +122,14 @@ def keep_report(result: Round) -> RenderableType:
     return Group(report, *places)
 
 
-def dry_run(folder: Path) -> Answer:
+def dry_run(folder: Path, replay: bool) -> Answer:
     """What `run` would do."""
-    return study_status(open_study(folder), planned=True)
+    return study_status(open_study(folder), planned=True, replay=replay)
 
 
 def status(folder: Path) -> Answer:
     """How far a study has come."""
-    return study_status(open_study(folder), planned=False)
+    return study_status(open_study(folder), planned=False, replay=False)
 
 
 def forecast(
@@ -131,9 +140,10 @@ def forecast(
     Returns:
         Report, document, and whether no curve could be forecast.
     """
-    curves, question, study = _read(source, wishes)
-    result = conclude(study, question=question) if study is not None and wishes.annotated is None else None
-    forecasts = result.forecasts if result else [forecast_curve(curve, question) for curve in curves]
+    read = _read(source, wishes)
+    question = read.question
+    result = conclude(read.study, question=question) if read.study is not None and wishes.plain else None
+    forecasts = result.forecasts if result else [forecast_curve(curve, question) for curve in read.curves]
     document = forecast_document(forecasts, question, __version__)
     parts: list[RenderableType] = []
     for i, (found, entry) in enumerate(zip(forecasts, document["curves"], strict=True)):
@@ -146,8 +156,9 @@ def forecast(
             parts += [terminal.history_table(result.history[i]), Text("")]
     if result and result.schedule:
         parts += [terminal.schedule_table(result.schedule, question.eps), Text("")]
-    if study is not None:
-        parts.append(Text(f"The forecast holds for the pilots' protocol: {protocol_words(study)}.", "dim"))
+    parts += [Text(f"Not forecast: {words}.", "dim") for words in read.not_forecast]
+    if read.study is not None:
+        parts.append(Text(f"The forecast holds for the pilots' protocol: {protocol_words(read.study)}.", "dim"))
     if figures is not None:
         written = write_figures(forecasts, figures)
         parts.append(Text(f"Figures: {', '.join(str(path) for path in written)}", "dim"))
@@ -162,17 +173,18 @@ def recommend(source: Path, wishes: Wishes, costs: Mapping[str, Any]) -> tuple[R
     """
     if wishes.left is not None and wishes.left < 0:
         raise InputError(f"--left must be >= 0, found {wishes.left}.")
-    curves, question, study = _read(source, wishes)
-    asked = {key: value for key, value in costs.items() if value is not None}
-    if study is not None and not asked and wishes.left is None and wishes.annotated is None:
-        result = conclude(study, question=question)
+    read = _read(source, wishes)
+    known = dataclasses.asdict(campaign.costs_now(read.study)) if read.study is not None else {}
+    money = Costs(**{**known, **{key: value for key, value in costs.items() if value is not None}})
+    if read.study is not None and wishes.plain:
+        result = conclude(read.study, question=read.question, costs=money, left=wishes.left)
         decision, each = result.recommendation, result.each
+        answer = campaign.recommendation_document(result)
     else:
-        known = dataclasses.asdict(campaign.costs_now(study)) if study is not None else {}
-        situation = Situation(left=wishes.left, costs=Costs(**{**known, **asked}))
-        forecasts = [forecast_curve(curve, question) for curve in curves]
-        decision, each = recommend_all(forecasts, [situation] * len(forecasts))
-    document = {"dicecast": __version__, **decision.document(), "curves": [one.document() for one in each]}
+        forecasts = [forecast_curve(curve, read.question) for curve in read.curves]
+        decision, each = recommend_all(forecasts, [Situation(left=wishes.left, costs=money)] * len(forecasts))
+        answer = decision.document()
+    document = {"dicecast": __version__, **answer, "curves": [one.document() for one in each]}
     return terminal.recommendation_panel(decision, each), document, decision.code == "cannot_tell"
 
 
@@ -206,35 +218,63 @@ def protocol_words(study: Study) -> str:
     arms = []
     for arm in study.settings.arms:
         t = arm.training(pilots)
-        width = f", width {t.features}" if t.features else ""
-        batch = f", batch {t.batch}" if t.batch else ""
-        augmented = ", no augmentation" if arm.trainer == "nnUNetTrainerNoDA" else ""
-        schedule = f"{t.epochs} x {t.iterations} iterations, {t.optimiser}"
-        arms.append(f"{arm.name}: {schedule}{batch}{width}{augmented}")
+        rate = t.learning_rate or (0.01 if t.optimiser == "SGD" else 0.001)
+        details = [
+            f"learning rate {rate:g}",
+            f"batch {t.batch}" if t.batch else "",
+            f"width {t.features}" if t.features else "",
+            f"{t.convolutions} convolution(s) a stage" if t.convolutions else "",
+            t.precision or "",
+            "no augmentation" if arm.trainer == "nnUNetTrainerNoDA" else "",
+        ]
+        schedule = f"{t.epochs} x {t.iterations} iterations of {t.optimiser}"
+        arms.append(f"{arm.name}: {', '.join([schedule, *filter(None, details)])}")
     mirroring = "with" if pilots.mirroring else "no"
     return f"nnU-Net {'; '.join(arms)}; {models}; {mirroring} test-time mirroring; plans from the pool of round 0"
 
 
-def _read(source: Path, wishes: Wishes) -> tuple[list[Curve], Question, Study | None]:
-    """The curves of a source and what is asked of them."""
+@dataclass(frozen=True)
+class _Source:
+    """What was read: a study's or a CSV's curves and what is asked of them."""
+
+    curves: list[Curve]
+    question: Question
+    study: Study | None
+    not_forecast: list[str]
+
+
+def _read(source: Path, wishes: Wishes) -> _Source:
     study = open_study(source) if source.is_dir() and (source / "study.toml").exists() else None
     if study is None and source.is_dir():
         raise InputError(f"{source}: must be a study folder or a scores CSV, found a folder without study.toml.")
-    if study is not None:
-        base, pool = campaign.study_question(study), study.pool_sizes
-        now = pool[-1] if wishes.annotated is None else wishes.annotated
-        curves = curves_from_scores(study_scores(study), n_annotated=now, pool=pool)
-    else:
-        base = Question()
-        scores = read_scores(source)
-        try:
-            curves = curves_from_scores(scores, n_annotated=wishes.annotated)
-        except InputError as error:
-            raise InputError(f"{source}: {error}") from error
+    scores = read_scores(source) if study is None else study_scores(study)
+    scores = _only(scores, "arm", wishes.arm, source)
+    scores = _only(scores, "structure", wishes.structure, source)
+    pool = None if study is None else study.pool_sizes
+    now = wishes.annotated if wishes.annotated is not None or pool is None else pool[-1]
+    try:
+        curves = curves_from_scores(scores, n_annotated=now, pool=pool)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    question = _question(curves, Question() if study is None else campaign.study_question(study), wishes)
+    return _Source(curves, question, study, not_forecast(scores))
+
+
+def _only(scores: pd.DataFrame, column: str, wanted: str | None, source: Path) -> pd.DataFrame:
+    if wanted is None:
+        return scores
+    known = sorted(scores[column].unique())
+    if wanted not in known:
+        raise InputError(f"{source}: unknown {column} {wanted!r}: there is {', '.join(known)}.")
+    return scores[scores[column] == wanted]
+
+
+def _question(curves: list[Curve], base: Question, wishes: Wishes) -> Question:
     reach = wishes.reach
-    if reach is None and wishes.left is not None:
-        reach = max(curve.n_annotated for curve in curves) + wishes.left
-    question = Question(
+    if reach is None and wishes.left:
+        horizon = HORIZON * max(int(curve.sizes[-1]) for curve in curves)
+        reach = min(max(curve.n_annotated for curve in curves) + wishes.left, horizon)
+    return Question(
         seed=_first(wishes.seed, base.seed),
         level=_first(wishes.level, base.level),
         eps=_first(wishes.eps, base.eps),
@@ -242,7 +282,6 @@ def _read(source: Path, wishes: Wishes) -> tuple[list[Curve], Question, Study | 
         target=wishes.target,
         reach=_first(reach, base.reach),
     )
-    return curves, question, study
 
 
 def _first(wish: Number | None, base: Number) -> Number:

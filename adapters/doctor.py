@@ -8,7 +8,6 @@ import os
 import platform
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,15 @@ from rich.text import Text
 
 from .. import __version__
 from ..forecast.errors import DicecastError
-from .execution import Task, default_jobs, open_workers
+from .campaign import RunOptions, Watchers, run_study
+from .examples.phantom import write_phantom
+from .execution import default_jobs
 from .files import read_json
-from .nnunet import require_nnunet
+from .initialise import NewStudy, create_study
+from .nnunet import detect_device, require_nnunet
 from .nnunet.checks import check_cases
 from .nnunet.dataset import read_dataset
+from .study import run_folder
 
 PACKAGES = ("numpy", "scipy", "pandas", "lmfit", "emcee", "rich", "typer", "matplotlib", "torch", "nnunetv2")
 
@@ -48,7 +51,7 @@ def examine(dataset: Path | None, *, benchmark: bool) -> tuple[RenderableType, d
         problems += [problem] if problem else []
     if benchmark:
         require_nnunet()
-        found["seconds_per_iteration"] = _benchmark(found["device"])
+        found["seconds_per_iteration"] = _benchmark(str(found["device"]))
     return _report(found, problems), {**found, "problems": problems}, not problems
 
 
@@ -67,13 +70,7 @@ def _memory_gb() -> float | None:
 
 
 def _device() -> str | None:
-    if importlib.util.find_spec("torch") is None:
-        return None
-    import torch
-
-    if torch.cuda.is_available():
-        return f"cuda ({torch.cuda.get_device_name(0)})"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return None if importlib.util.find_spec("torch") is None else detect_device()
 
 
 def _examine_dataset(folder: Path) -> tuple[dict[str, Any], str | None]:
@@ -95,33 +92,27 @@ def _examine_dataset(folder: Path) -> tuple[dict[str, Any], str | None]:
     }, None
 
 
-def _benchmark(device: str | None) -> dict[str, float]:
+def _benchmark(device: str) -> dict[str, float]:
     """Seconds per training iteration of nnU-Net's own plans on a small phantom, per configuration."""
-    from .examples.phantom import write_phantom
-    from .initialise import NewStudy, create_study
-    from .nnunet.pilot import run_pilot
-    from .nnunet.planning import make_plans
-    from .study import pilot_specs
-
-    kind = (device or "cpu").split()[0]
-    with tempfile.TemporaryDirectory() as scratch, open_workers(1, single_threaded=kind == "cpu") as pool:
-        dataset_folder = write_phantom(Path(scratch) / "phantom", 5)
-        training = {"epochs": 1, "iterations": 10}
-        asked = NewStudy(Path(scratch) / "study", dataset_folder, 1, ("2d", "3d_fullres"), (4,), 1, training=training)
-        study = create_study(asked).study
-        dataset = read_dataset(dataset_folder)
-        declared = dict(dataset.declared)
-        pool.run([Task("planning", make_plans, (study.workspace, declared, dict(dataset.cases)))]).raise_first()
-        from .campaign import preprocessing_tasks
-        from .nnunet.planning import read_plans
-
-        pool.run(preprocessing_tasks(study, dataset, read_plans(study.workspace))).raise_first()
-        seconds = {}
-        for spec in pilot_specs(study, dataset, kind, 0):
-            started = time.time()
-            pool.run([Task(spec.name, run_pilot, (spec,))]).raise_first()
-            took = read_json(spec.folder / "run.json")["seconds"].get("training", time.time() - started)
-            seconds[spec.configuration] = round(took / training["iterations"], 3)
+    seconds = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        dataset = write_phantom(Path(scratch) / "phantom", 6)
+        for configuration in ("2d", "3d_fullres"):
+            training = {"epochs": 3, "iterations": 4}
+            asked = NewStudy(
+                Path(scratch) / configuration,
+                dataset,
+                1,
+                (configuration,),
+                (4,),
+                1,
+                training=training,
+                schedule_check=False,
+            )
+            study = create_study(asked).study
+            run_study(study, RunOptions(jobs=1, device=device), Watchers())
+            made = read_json(run_folder(study, configuration, 4, 0) / "run.json")
+            seconds[configuration] = made["seconds_per_iteration"]
     return seconds
 
 

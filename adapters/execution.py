@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..forecast.errors import DicecastError, WorkError
-from .nnunet.environment import THREADS
+from .nnunet.environment import THREADS, environment
 
 POLL = 0.5
 """Seconds between looks at the tasks."""
@@ -64,9 +64,15 @@ class Workers:
             tasks: Independent of each other; started in this order.
             watch: Called about twice a second with what has been done so far.
         """
-        futures = {self._executor.submit(task.call, *task.arguments): task for task in tasks}
         outcome = Outcome()
-        open_futures: set[Future[Any]] = set(futures)
+        futures: dict[Future[Any], Task] = {}
+        with _interrupts_held():
+            for task in tasks:
+                try:
+                    futures[self._executor.submit(task.call, *task.arguments)] = task
+                except BrokenProcessPool:
+                    outcome.failed.append((task, _died(task)))
+        open_futures = set(futures)
         while open_futures:
             finished, open_futures = wait(open_futures, timeout=POLL, return_when=FIRST_COMPLETED)
             for future in finished:
@@ -81,17 +87,33 @@ class Workers:
         except DicecastError as error:
             outcome.failed.append((task, error))
         except BrokenProcessPool:
-            message = (
-                f"{task.name}: a worker process died, most often for want of memory. Run the same command again to go "
-                "on; fewer --jobs need less memory."
-            )
-            outcome.failed.append((task, WorkError(message)))
+            outcome.failed.append((task, _died(task)))
         except Exception as error:
             wrapped = WorkError(f"{task.name} failed: {type(error).__name__}: {error}")
             wrapped.__cause__ = error
             outcome.failed.append((task, wrapped))
         else:
             outcome.done.append(task)
+
+
+def _died(task: Task) -> WorkError:
+    return WorkError(
+        f"{task.name}: a worker process died, most often for want of memory. Run the same command again to go on; fewer "
+        "--jobs need less memory."
+    )
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Keep Ctrl-C waiting while workers start; they inherit that, and then ignore it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -105,7 +127,7 @@ def open_workers(jobs: int, *, single_threaded: bool) -> Iterator[Workers]:
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     wanted = {**WORKER_ENVIRONMENT, **(dict.fromkeys(THREADS, "1") if single_threaded else {})}
-    with _environment(wanted):
+    with environment(wanted):
         executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(stop, os.getpid()))
         try:
             yield Workers(executor)
@@ -131,17 +153,3 @@ def _end_with_parent(stop: Any, parent: int) -> None:
     while os.getppid() == parent and not stop.is_set():
         time.sleep(POLL)
     os._exit(130)
-
-
-@contextmanager
-def _environment(wanted: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

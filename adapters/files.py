@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..forecast.errors import InputError, StorageError
+from ..forecast.errors import DicecastError, InputError, StorageError
+
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+"""What the system answers when a folder cannot be written."""
+DISK_FULL = 20_000_000
+"""Free bytes below which a failure is put down to the disk."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -99,6 +107,28 @@ def read_text(path: Path) -> str:
         ) from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}. Check the path and its permissions.") from error
+
+
+@contextmanager
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Say so when work in `folder` fails because its disk is full or it may not be written.
+
+    Raises:
+        StorageError: In place of whatever the library that was writing raised.
+    """
+    try:
+        yield
+    except DicecastError:
+        raise
+    except Exception as error:
+        denied = isinstance(error, OSError) and error.errno in REFUSED
+        if denied or shutil.disk_usage(folder).free < DISK_FULL:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise StorageError(
+                f"{folder}: cannot be written, the disk is full or read-only ({reason}). Free some space or check "
+                "permissions, then run the same command again; what was finished is kept."
+            ) from error
+        raise
 
 
 def _not_written(path: Path, error: OSError) -> StorageError:

@@ -137,7 +137,7 @@ def choose_test(wanted: TestChoice, cases: Sequence[str], patient: Mapping[str, 
 
 
 def _user_table(path: Path | None, dataset: NnunetDataset) -> pd.DataFrame:
-    """Case, patient and the user's own columns for every case of the dataset."""
+    """Case, patient and the user's own columns; cases not in the dataset are taken as not annotated yet."""
     if path is None:
         return pd.DataFrame({"case": list(dataset.cases), "patient": list(dataset.cases)})
     table = read_csv(path)
@@ -157,16 +157,17 @@ def _user_table(path: Path | None, dataset: NnunetDataset) -> pd.DataFrame:
         )
     named = table["patient"].str.strip()
     table["patient"] = named.where(named != "", table["case"])
-    return table[table["case"].isin(dataset.cases)].reset_index(drop=True)
+    return table.reset_index(drop=True)
 
 
 def _with_roles(table: pd.DataFrame, test: Sequence[str], facts: Mapping[str, CaseFacts]) -> pd.DataFrame:
+    annotated = table["case"].isin(list(facts))
     is_test = table["case"].isin(test)
     return table.assign(
-        role=np.where(is_test, "test", "pool"),
-        round=np.where(is_test, "", "0"),
-        digest=[facts[case].digest for case in table["case"]],
-        voxels=[str(facts[case].voxels) for case in table["case"]],
+        role=np.where(is_test, "test", np.where(annotated, "pool", "unannotated")),
+        round=np.where(annotated & ~is_test, "0", ""),
+        digest=[facts[case].digest if case in facts else "" for case in table["case"]],
+        voxels=[str(facts[case].voxels) if case in facts else "" for case in table["case"]],
     )
 
 

@@ -88,10 +88,9 @@ class _Display:
             return
         self._lines = finished
         passed = time.time() - self._started
-        left = passed * (sum(_total(s) for s in specs) / max(epochs, 1e-9) - 1)
-        self._progress.console.print(
-            f"{finished}/{len(specs)} pilot runs, {passed:.0f} s, about {left:.0f} s left", highlight=False
-        )
+        total = sum(_total(spec) for spec in specs)
+        eta = f", about {passed * (total / epochs - 1):.0f} s left" if epochs else ""
+        self._progress.console.print(f"{finished}/{len(specs)} pilot runs, {passed:.0f} s{eta}", highlight=False)
 
     def _bar(self, name: str, done: int, total: int, label: str | None = None) -> None:
         if name not in self._bars:

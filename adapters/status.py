@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import glob
 import statistics
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,62 +13,87 @@ from rich.text import Text
 
 from ..forecast.errors import InputError
 from .campaign import read_dataset_of
-from .execution import default_jobs
 from .files import read_json
 from .nnunet.pilot import RunStatus, run_status
-from .study import Study, run_folder, structures_of
-
-STALE = 600
-"""Seconds without progress after which a run counts as stopped."""
+from .study import Study, is_running, run_folder, structures_of
 
 
-def study_status(study: Study, *, planned: bool) -> tuple[RenderableType, dict[str, Any]]:
+def study_status(study: Study, *, planned: bool, replay: bool) -> tuple[RenderableType, dict[str, Any]]:
     """Every run with its state.
 
     Args:
         study: The study.
-        planned: Also check the dataset, as `run` would, and estimate disk space.
+        planned: Also check the dataset, as `run` would, count new cases and estimate disk space.
+        replay: Whether the run asked about is a replay.
 
     Returns:
         Report and document.
     """
-    rows = _rows(study)
+    running = is_running(study)
+    rows = [*_runs(study, running), *_checks(study, running)]
     seconds = [row["seconds"] for row in rows if row["seconds"] is not None]
     due = [row for row in rows if row["status"] != RunStatus.COMPLETED.value]
-    jobs = study.settings.execution.jobs or default_jobs(study.settings.execution.device.replace("auto", "cpu"))
-    hours = len(due) * statistics.mean(seconds) / 3600 / jobs if seconds else None
+    at_once = sum(row["status"] == RunStatus.RUNNING.value for row in rows) or study.settings.execution.jobs or 1
     document: dict[str, Any] = {
         "study": str(study.folder),
+        "running": running,
         "n_annotated": study.pool_sizes[-1],
         "runs": rows,
         "due": len(due),
-        "hours_left": hours,
+        "hours_left": _hours(due, seconds, at_once),
     }
     if planned:
-        structures_of(study, read_dataset_of(study))
+        dataset = read_dataset_of(study)
+        structures_of(study, dataset)
+        known = set(study.cases.loc[study.cases["role"] != "unannotated", "case"]) | set(study.hidden)
+        document["new_cases"] = 0 if replay else len(set(dataset.cases) - known)
         document["gigabytes"] = _gigabytes(study)
-    return _report(study, rows, document), document
+        document["iterations"] = sum(_iterations(study, row) for row in due)
+    return _report(study, document), document
 
 
-def _rows(study: Study) -> list[dict[str, Any]]:
+def _hours(due: list[dict[str, Any]], seconds: list[float], at_once: int) -> float | None:
+    """From the runs done so far: nnU-Net's time per run does not depend on the number of cases."""
+    if not seconds:
+        return None
+    mean = statistics.mean(seconds)
+    left = sum(1 - (row["share_done"] or 0) for row in due)
+    return left * mean / 3600 / min(at_once, max(len(due), 1))
+
+
+def _runs(study: Study, running: bool) -> list[dict[str, Any]]:
     return [
-        _row(run_folder(study, arm.name, n, draw), arm.name, n, draw)
+        _row(run_folder(study, arm.name, n, draw), arm.name, n, draw, running)
         for n in study.sizes()
         for arm in study.settings.arms
         for draw in range(study.settings.pilots.draws_at(n))
     ]
 
 
-def _row(folder: Path, arm: str, n: int, draw: int) -> dict[str, Any]:
+def _checks(study: Study, running: bool) -> list[dict[str, Any]]:
+    """Schedule checks that were begun: which there will be is known only before a decision."""
+    found = []
+    for arm in study.settings.arms:
+        for folder in sorted(study.folder.glob(f"checks/{glob.escape(arm.name)}/n*/draw*")):
+            row = _row(folder, arm.name, int(folder.parent.name[1:]), int(folder.name[4:]), running)
+            found.append({**row, "check": True})
+    return found
+
+
+def _iterations(study: Study, row: dict[str, Any]) -> int:
+    training = study.settings.arm(row["arm"]).training(study.settings.pilots)
+    return training.epochs * training.iterations * study.settings.pilots.folds * (2 if row["check"] else 1)
+
+
+def _row(folder: Path, arm: str, n: int, draw: int, running: bool) -> dict[str, Any]:
     state, done, seconds, error = run_status(folder), None, None, None
     if state is RunStatus.RUNNING:
         try:
             progress = read_json(folder / "progress.json")
-        except InputError:  # completed between two looks
-            progress = {"epochs_done": 0, "epochs": 1, "time": time.time()}
-        done = progress["epochs_done"] / progress["epochs"]
-        if time.time() - progress["time"] > STALE:
-            state = RunStatus.PLANNED
+            done = progress["epochs_done"] / progress["epochs"]
+        except InputError:  # it was completed between two looks
+            done = 1.0
+        state = state if running else RunStatus.PLANNED
     elif state is not RunStatus.PLANNED:
         made = read_json(folder / "run.json")
         seconds = sum(made["seconds"].values()) if "seconds" in made else None
@@ -77,6 +102,7 @@ def _row(folder: Path, arm: str, n: int, draw: int) -> dict[str, Any]:
         "arm": arm,
         "n": n,
         "draw": draw,
+        "check": False,
         "status": state.value,
         "share_done": done,
         "seconds": seconds,
@@ -91,29 +117,42 @@ def _gigabytes(study: Study) -> float:
     return float(voxels) * 6 * configurations / 1e9
 
 
-def _report(study: Study, rows: list[dict[str, Any]], document: dict[str, Any]) -> RenderableType:
-    table = Table(
-        title=f"{study.folder}: {document['n_annotated']} annotated cases",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-        header_style="dim",
-    )
+def _report(study: Study, document: dict[str, Any]) -> RenderableType:
+    rows = document["runs"]
+    title = f"{study.folder}: {document['n_annotated']} annotated cases"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("arm", "cases", "draw", "status", "minutes", ""):
         table.add_column(column)
     styles = {"completed": "green", "running": "cyan", "failed": "red", "planned": "dim"}
     for row in rows:
-        note = row["error"] or (f"{row['share_done']:.0%} of its epochs" if row["share_done"] is not None else "")
+        notes = ["schedule check"] if row["check"] else []
+        notes += [f"{row['share_done']:.0%} of its epochs"] if row["share_done"] is not None else []
+        notes += [row["error"]] if row["error"] else []
         minutes = "" if row["seconds"] is None else f"{row['seconds'] / 60:.1f}"
         word = "due" if row["status"] == "planned" else row["status"]
-        table.add_row(row["arm"], str(row["n"]), str(row["draw"]), Text(word, styles[row["status"]]), minutes, note)
+        cells = (row["arm"], str(row["n"]), str(row["draw"]), Text(word, styles[row["status"]]), minutes)
+        table.add_row(*cells, "; ".join(notes))
+    return Group(table, *_summary(study, document))
+
+
+def _summary(study: Study, document: dict[str, Any]) -> list[Text]:
+    rows, hours = document["runs"], document["hours_left"]
     done = sum(row["status"] == "completed" for row in rows)
-    hours = document["hours_left"]
     eta = "no run has finished yet, so their time is not known" if hours is None else f"about {hours:.2f} h left"
-    lines = [Text(f"{done} of {len(rows)} runs done, {document['due']} due; {eta}.")]
-    if study.settings.pilots.schedule_check and document["due"]:
-        lines.append(Text("The schedule check adds two runs of twice the length per arm before a decision.", "dim"))
-    if "gigabytes" in document:
-        lines.append(Text(f"Preprocessed cases take at most {document['gigabytes']:.2f} GB."))
-    return Group(table, *lines)
+    working = "A run is working in the study." if document["running"] else "No run is working in the study."
+    lines = [Text(f"{done} of {len(rows)} runs done, {document['due']} due; {eta}. {working}")]
+    if study.settings.pilots.schedule_check:
+        text = "Before a decision, the smallest and the largest size of each arm are also trained twice as long."
+        lines.append(Text(text, "dim"))
+    if "iterations" in document:
+        lines.append(
+            Text(
+                f"{document['iterations']} training iterations are due (dicecast doctor --benchmark times one here); "
+                f"preprocessed cases take at most {document['gigabytes']:.2f} GB."
+            )
+        )
+    if document.get("new_cases"):
+        lines.append(
+            Text(f"{document['new_cases']} newly annotated cases will join the pool, and its new size be trained.")
+        )
+    return lines

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import glob
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,17 @@ class Study:
         return sorted(self.cases.loc[self.cases["role"] == "unannotated", "case"])
 
     @property
+    def hidden(self) -> list[str]:
+        """Case ids that a replay has yet to reveal: unannotated by role, but looked into, so their labels exist."""
+        return sorted(self.cases.loc[(self.cases["role"] == "unannotated") & (self.cases["digest"] != ""), "case"])
+
+    def next_cases(self, batch: int) -> list[str]:
+        """Which cases to annotate next: a random choice, the same at every call until the pool has grown."""
+        waiting = self.hidden or self.waiting
+        rng = np.random.default_rng([self.settings.study.seed, 13, len(self.batches)])
+        return sorted(waiting[i] for i in rng.permutation(len(waiting))[:batch])
+
+    @property
     def batches(self) -> list[list[str]]:
         """Case ids of the pool by the round they came in, each sorted."""
         pool = self.cases[self.cases["role"] == "pool"]
@@ -88,19 +100,25 @@ class Study:
         return order
 
     def sizes(self) -> list[int]:
-        """Sizes to train now: those asked for and the pool of every round so far.
+        """Sizes to train now: those asked for (or round 0's pool) and the pool of every later round.
 
         Raises:
-            InputError: A size is larger than the pool.
+            InputError: A size is larger than the pool, or too small for the folds.
         """
-        pool = self.pool_sizes[-1]
-        too_large = [n for n in self.settings.pilots.sizes if n > pool]
+        pool, pilots = self.pool_sizes[-1], self.settings.pilots
+        sizes = sorted({*(pilots.sizes or self.pool_sizes[:1]), *self.pool_sizes[1:]})
+        too_large = [n for n in sizes if n > pool]
         if too_large:
             raise InputError(
                 f"{self.folder / 'study.toml'}, [pilots]: sizes must not exceed the pool of {pool} annotated cases, "
                 f"found {too_large[0]}. Lower it, or annotate more."
             )
-        return sorted({*self.settings.pilots.sizes, *self.pool_sizes})
+        if pilots.folds > min(5, sizes[0]):
+            raise InputError(
+                f"{self.folder / 'study.toml'}, [pilots]: {pilots.folds} folds need sizes of at least {pilots.folds} "
+                f"cases, found {sizes[0]}. Raise the sizes or lower folds."
+            )
+        return sizes
 
     def with_cases(self, cases: pd.DataFrame) -> Study:
         """The study with another cases table, which is written."""
@@ -309,18 +327,26 @@ def check_protocol(spec: PilotSpec, study: Study) -> None:
 
 
 def study_scores(study: Study) -> pd.DataFrame:
-    """The scores of every completed run.
+    """The scores of every completed run of the study's arms.
 
     Raises:
-        InputError: No run is complete, or a scores file is faulty.
+        InputError: No run is complete, a scores file is faulty, or an arm's runs differ in protocol.
     """
     tables = []
-    for path in sorted(study.folder.glob("runs/*/n*/draw*/scores.csv")):
-        if run_status(path.parent) is RunStatus.COMPLETED:
-            tables.append(read_scores(path))
+    for arm in study.settings.arms:
+        for path in sorted(study.folder.glob(f"runs/{glob.escape(arm.name)}/n*/draw*/scores.csv")):
+            if run_status(path.parent) is RunStatus.COMPLETED:
+                tables.append(read_scores(path))
     if not tables:
         raise InputError(f"{study.folder}: no pilot run is complete yet. Start them with: dicecast run {study.folder}")
-    return validate_scores(pd.concat(tables, ignore_index=True), source=str(study.folder / "runs"))
+    scores = validate_scores(pd.concat(tables, ignore_index=True), source=str(study.folder / "runs"))
+    for arm_name, rows in scores.groupby("arm"):
+        if rows["protocol"].nunique() > 1:
+            raise InputError(
+                f"{study.folder / 'runs' / str(arm_name)}: all runs of an arm must share one protocol, found "
+                f"{rows['protocol'].nunique()} (see protocol in each run.json). Delete the runs that are out of date."
+            )
+    return scores
 
 
 def write_round(study: Study, number: int, document: Mapping[str, Any]) -> None:
@@ -334,7 +360,14 @@ def read_rounds(study: Study) -> list[dict[str, Any]]:
     return [read_json(path) for path in paths]
 
 
-def summarise(specs: Sequence[PilotSpec]) -> dict[RunStatus, int]:
-    """How many runs there are of each status."""
-    found = [run_status(spec.folder) for spec in specs]
-    return {status: found.count(status) for status in RunStatus}
+def is_running(study: Study) -> bool:
+    """Whether a `run` is working in the study now."""
+    lock = FileLock(study.folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False

@@ -19,7 +19,8 @@ from ..forecast.posterior import Posterior
 from ..forecast.recommendation import Recommendation
 from ..forecast.stability import DropLargest, RoundSummary
 from ..forecast.types import Interval, SizeInterval
-from .campaign import FalsePositives, Round, ScheduleCheck
+from .campaign import Round
+from .findings import FalsePositives, ScheduleCheck
 from .plot import curve_plot
 
 VERDICT_STYLE = {
@@ -193,20 +194,13 @@ def _notes(forecast: Forecast) -> Iterator[str]:
 
 def _sampling(posterior: Posterior) -> str:
     d = posterior.diagnostics
-    tau0, tau1, misfit = sorted_medians(posterior)
+    tau0, tau1, misfit = posterior.noise_median
     smallest = posterior.curve.sizes[0]
     return (
         f"MCMC: ESS {d.ess:.0f}, tau {d.tau:.0f}, R-hat {d.rhat:.3f}, acceptance {d.acceptance:.2f}. Noise SDs from "
         f"{posterior.noise_source}: training {tau0:.4f}, subset at {smallest} cases {tau1 / math.sqrt(smallest):.4f}, "
         f"misfit {misfit:.4f}."
     )
-
-
-def sorted_medians(posterior: Posterior) -> tuple[float, float, float]:
-    """Posterior medians of (tau0, tau1, misfit)."""
-    columns = [sorted(column) for column in posterior.noise.T.tolist()]
-    tau0, tau1, misfit = (column[len(column) // 2] for column in columns)
-    return tau0, tau1, misfit
 
 
 def stability_report(found: DropLargest, level: float) -> RenderableType:
@@ -275,7 +269,7 @@ def absent_table(found: Sequence[FalsePositives]) -> Table:
         "mean mL",
     )
     for one in found:
-        table.add_row(one.arm, one.structure, str(one.n), str(one.cases), f"{one.rate:.2f}", f"{one.volume_ml:.2f}")
+        table.add_row(one.arm, one.structure, str(one.n), str(one.cases), f"{one.rate:.2f}", _score(one.volume_ml))
     return table
 
 

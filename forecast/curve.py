@@ -111,11 +111,11 @@ def curves_from_scores(
         pool: Size of the annotated pool after each round; by default one round of `n_annotated`.
 
     Returns:
-        The curves in order of appearance.
+        The curves in order of appearance, without those that `not_forecast` names.
 
     Raises:
         InputError: No Dice-like metric, averaged and per-case scores mixed, no test case scored
-            at every size, or `n_annotated` smaller than a trained size.
+            at every size of any curve, or `n_annotated` smaller than a trained size.
     """
     usable = scores[scores["metric"].str.lower().isin(DICE_LIKE)]
     if usable.empty:
@@ -124,25 +124,58 @@ def curves_from_scores(
             f"no Dice-like metric to forecast: found {found}. A curve is forecast for one of "
             f"{', '.join(sorted(DICE_LIKE))}."
         )
-    groups = usable.groupby(CURVE_KEY, sort=False)
-    return [_curve(dict(zip(CURVE_KEY, map(str, key), strict=True)), rows, n_annotated, pool) for key, rows in groups]
+    made = [_curve(key, rows, n_annotated, pool) for key, rows in _groups(usable)]
+    curves = [curve for curve in made if curve is not None]
+    if not curves:
+        raise InputError(
+            "every size must be scored on the same test cases, but no test case has a score at every run of a curve. "
+            "Check the 'case' column and empty scores."
+        )
+    return curves
 
 
-def _curve(key: dict[str, str], rows: pd.DataFrame, n_annotated: int | None, pool: Sequence[int] | None) -> Curve:
-    name = "/".join(value for value in key.values() if value)
+def not_forecast(scores: pd.DataFrame) -> list[str]:
+    """What a scores table holds that no curve is made of, in words: other metrics, structures no test case contains."""
+    dice_like = scores["metric"].str.lower().isin(DICE_LIKE)
+    others = [f"{metric}: not Dice-like" for metric in scores.loc[~dice_like, "metric"].unique()]
+    for key, rows in _groups(scores[dice_like]):
+        if _whole(rows).shape[1] == 0:
+            others.append(f"{_name(key)}: no test case has a score at every run (is the structure in the test set?)")
+    return others
+
+
+def _groups(scores: pd.DataFrame) -> list[tuple[dict[str, str], pd.DataFrame]]:
+    grouped = scores.groupby(CURVE_KEY, sort=False)
+    return [(dict(zip(CURVE_KEY, map(str, key), strict=True)), rows) for key, rows in grouped]
+
+
+def _name(key: dict[str, str]) -> str:
+    return "/".join(value for name, value in key.items() if value and name != "protocol")
+
+
+def _table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Scores by run (rows) and test case (columns)."""
+    return rows.pivot(index=["n_cases", "draw"], columns="case", values="score").sort_index()
+
+
+def _whole(rows: pd.DataFrame) -> pd.DataFrame:
+    """Only the test cases scored at every run."""
+    return _table(rows).dropna(axis=1)
+
+
+def _curve(
+    key: dict[str, str], rows: pd.DataFrame, n_annotated: int | None, pool: Sequence[int] | None
+) -> Curve | None:
+    name = _name(key)
     averaged = rows["case"] == ""
     if averaged.any() and not averaged.all():
         raise InputError(
             f"curve {name}: scores must be either per test case or averaged, found both "
             f"({int(averaged.sum())} rows without a case). Keep one kind."
         )
-    table = rows.pivot(index=["n_cases", "draw"], columns="case", values="score").sort_index()
-    whole = table.dropna(axis=1)
+    table, whole = _table(rows), _whole(rows)
     if whole.shape[1] == 0:
-        raise InputError(
-            f"curve {name}: every size must be scored on the same test cases, but no test case has a score at "
-            f"every one of its {len(table)} runs. Check the 'case' column and empty scores."
-        )
+        return None
     n = table.index.get_level_values("n_cases").to_numpy(dtype=np.int64)
     at_hand = int(n.max()) if n_annotated is None else n_annotated
     if at_hand < n.max():

@@ -8,8 +8,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from . import noise, posterior
 from .exponential import NAMES
 from .forecast import Forecast, Gain, Question
@@ -109,8 +107,8 @@ def _size(size: SizeInterval) -> Document:
 def _noise(found: Posterior | None) -> Document | None:
     if found is None:
         return None
-    tau0, tau1, misfit = np.median(found.noise, axis=0)
-    return {"tau0": float(tau0), "tau1": float(tau1), "misfit": float(misfit), "source": found.noise_source}
+    tau0, tau1, misfit = found.noise_median
+    return {"tau0": tau0, "tau1": tau1, "misfit": misfit, "source": found.noise_source}
 
 
 def _least_squares(forecast: Forecast) -> Document | None:

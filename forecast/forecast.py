@@ -10,6 +10,7 @@ from . import exponential
 from .curve import Curve
 from .errors import InputError
 from .fit import LeastSquaresFit, least_squares
+from .noise import mean_covariance, overlap
 from .posterior import Posterior, sample_posterior
 from .types import FloatArray, Interval, SizeInterval
 
@@ -17,6 +18,8 @@ HORIZON = 4
 """How many times the largest trained size a forecast reaches; past it the pilots cannot tell."""
 FEWEST_SIZES = 3
 """Sizes below which no curve is forecast."""
+SURE = 0.95
+"""Probability from which the plateau counts as reached, and annotating stops."""
 DIP = 3.0
 """Standard errors by which a larger size must score lower before the curve counts as ill-behaved."""
 
@@ -207,7 +210,7 @@ def _gain(posterior: Posterior, start: int, end: int, question: Question) -> Gai
 def score_at(posterior: Posterior, n: int, level: float) -> ScoreAt:
     """The expected score at n and the next run there, both as intervals."""
     curve_at = exponential.score(n, *posterior.predictive.T)
-    expected, next_run = _with_noise(posterior, curve_at, n, 1)
+    expected, next_run = _with_noise(posterior, curve_at, n)
     return ScoreAt(
         n=n,
         expected=Interval.of(expected, level),
@@ -217,12 +220,18 @@ def score_at(posterior: Posterior, n: int, level: float) -> ScoreAt:
     )
 
 
-def _with_noise(posterior: Posterior, curve_at: FloatArray, n: int, draws: int) -> tuple[FloatArray, FloatArray]:
-    """The curve with its misfit, and the mean of `draws` new runs on top, both kept inside [0, 1]."""
+def _with_noise(
+    posterior: Posterior, curve_at: FloatArray, n: int, draws: int = 1, shared: float | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """The curve at n with its misfit, and the mean of `draws` new runs on top, both kept inside [0, 1].
+
+    `shared` is the subset noise of that mean per unit tau1^2; by default that of one run, 1 / n.
+    """
     tau0, tau1, misfit = posterior.noise.T
     rng = np.random.default_rng([posterior.seed, 2, n])
     expected = curve_at + misfit * rng.standard_normal(len(curve_at))
-    runs = expected + np.sqrt((tau0**2 + tau1**2 / n) / draws) * rng.standard_normal(len(curve_at))
+    variance = tau0**2 / draws + tau1**2 * (1 / n if shared is None else shared)
+    runs = expected + np.sqrt(variance) * rng.standard_normal(len(curve_at))
     return np.clip(expected, 0, 1), np.clip(runs, 0, 1)
 
 
@@ -238,8 +247,9 @@ def _backtest(curve: Curve, question: Question) -> tuple[Backtest, ...]:
         return ()
     earlier = curve.without_largest(1)
     posterior = sample_posterior(earlier, question.seed)
-    n, draws = int(curve.sizes[-1]), int(curve.draws[-1])
-    _, runs = _with_noise(posterior, exponential.score(n, *posterior.predictive.T), n, draws)
+    n, last = int(curve.sizes[-1]), curve.n == curve.sizes[-1]
+    shared = float(overlap(curve)[np.ix_(last, last)].mean())
+    _, runs = _with_noise(posterior, exponential.score(n, *posterior.predictive.T), n, int(last.sum()), shared)
     sizes = tuple(int(s) for s in earlier.sizes)
     return (Backtest(sizes, n, float(curve.observed[-1]), Interval.of(runs, question.level)),)
 
@@ -250,7 +260,7 @@ def _verdict(posterior: Posterior, plateau: Plateau, question: Question) -> Verd
     horizon = HORIZON * int(curve.sizes[-1])
     if dip:
         return Verdict("ill_behaved", dip)
-    if plateau.p_reached >= question.level:
+    if plateau.p_reached >= SURE:
         return Verdict(
             "plateau_reached",
             f"with probability {plateau.p_reached:.2f} the {curve.n_annotated} annotated cases are within "
@@ -277,10 +287,10 @@ def _words(size: SizeInterval) -> str:
 def _dip(posterior: Posterior) -> str | None:
     """A fall between two sizes that the noise cannot explain, in words."""
     curve = posterior.curve
-    tau0, tau1, misfit = np.sqrt(np.mean(posterior.noise**2, axis=0))
-    variance = (tau0**2 + tau1**2 / curve.sizes) / curve.draws + misfit**2
+    covariance = mean_covariance(curve, *posterior.noise_rms)
+    variance = np.diag(covariance)
     falls = curve.observed[:, None] - curve.observed[None, :]
-    error = np.sqrt(variance[:, None] + variance[None, :])
+    error = np.sqrt(np.maximum(variance[:, None] + variance[None, :] - 2 * covariance, 1e-12))
     ratio = np.triu(falls / error, 1)
     i, j = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
     if ratio[i, j] <= DIP:

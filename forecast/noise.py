@@ -99,6 +99,13 @@ def overlap(curve: Curve) -> FloatArray:
     return np.asarray(np.where(same, smaller, shared) / (curve.n[:, None] * curve.n[None, :]), dtype=float)
 
 
+def mean_covariance(curve: Curve, tau0: float, tau1: float, misfit: float) -> FloatArray:
+    """Covariance of the observed mean scores at the distinct sizes, shape [sizes, sizes]."""
+    average = (curve.n[None, :] == curve.sizes[:, None]) / curve.draws[:, None]
+    shared: FloatArray = average @ overlap(curve) @ average.T
+    return tau1**2 * shared + np.diag(tau0**2 / curve.draws + misfit**2)
+
+
 def noise_grid(curve: Curve) -> NoiseGrid:
     """Build the likelihood of a curve's observations over the grid of noise SDs."""
     training, subset = PRIOR["training"], PRIOR["subset"]

@@ -58,6 +58,18 @@ class Posterior:
     """Steps discarded per ensemble."""
 
     @property
+    def noise_median(self) -> tuple[float, float, float]:
+        """Posterior medians of (tau0, tau1, misfit)."""
+        tau0, tau1, misfit = (float(value) for value in np.median(self.noise, axis=0))
+        return tau0, tau1, misfit
+
+    @property
+    def noise_rms(self) -> tuple[float, float, float]:
+        """Root mean squares of (tau0, tau1, misfit): the SDs whose variances are the posterior means."""
+        tau0, tau1, misfit = (float(value) for value in np.sqrt(np.mean(self.noise**2, axis=0)))
+        return tau0, tau1, misfit
+
+    @property
     def flat(self) -> FloatArray:
         """All draws, shape [draws, 3]."""
         return self.draws.reshape(-1, 3)

@@ -16,11 +16,10 @@ import numpy as np
 
 from . import exponential
 from .errors import InputError
-from .forecast import Forecast, ScoreAt, score_at
+from .forecast import SURE, Forecast, ScoreAt, score_at
+from .noise import mean_covariance
 from .stability import RoundSummary, round_stability
 
-SURE = 0.95
-"""Probability that the reachable gain is within eps from which annotating stops."""
 LIKELY = 0.8
 """Probability of reaching the goal that a batch is sized for: a further round costs weeks, and the exponential
 flattens early."""
@@ -96,6 +95,8 @@ class Recommendation:
     """The score to expect after the batch."""
     cost: dict[str, Any] | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
+    stop_blocked: bool = False
+    """Whether this would be a stop, were the curve not limited by training."""
 
     @property
     def stops(self) -> bool:
@@ -129,7 +130,7 @@ def recommend(forecast: Forecast, situation: Situation | None = None) -> Recomme
         return decision
     if decision.stops:
         reason = f"{situation.training_limited} Train longer before stopping. (Otherwise: {decision.reason})"
-        return replace(decision, code="train_pilots", reason=reason)
+        return replace(decision, code="train_pilots", reason=reason, stop_blocked=True)
     return replace(decision, reason=f"{decision.reason} But {situation.training_limited}")
 
 
@@ -171,6 +172,10 @@ def _decide(forecast: Forecast, situation: Situation) -> Recommendation:
         return Recommendation(
             "cannot_tell", "the posterior did not converge: " + forecast.posterior.diagnostics.messages[0] + ".", name
         )
+    now, largest = forecast.curve.n_annotated, int(forecast.curve.sizes[-1])
+    if now > GROWTH * largest:
+        reason = f"{now} cases are annotated but the largest pilot has {largest}: train pilots on more of them first."
+        return Recommendation("train_pilots", reason, name)
     eps = forecast.question.eps
     if gain.p_below_eps >= SURE:
         reason = (
@@ -215,10 +220,9 @@ def _words(forecast: Forecast) -> str:
 def _is_flat(forecast: Forecast) -> bool:
     curve, posterior = forecast.curve, forecast.posterior
     assert posterior is not None
-    tau0, tau1, misfit = np.sqrt(np.mean(posterior.noise**2, axis=0))
-    ends = [0, -1]
-    variance = (tau0**2 + tau1**2 / curve.sizes[ends]) / curve.draws[ends] + misfit**2
-    return bool(curve.observed[-1] - curve.observed[0] < RISE * np.sqrt(variance.sum()))
+    covariance = mean_covariance(curve, *posterior.noise_rms)
+    error = np.sqrt(max(covariance[0, 0] + covariance[-1, -1] - 2 * covariance[0, -1], 1e-12))
+    return bool(curve.observed[-1] - curve.observed[0] < RISE * error)
 
 
 def _annotate(forecast: Forecast, situation: Situation) -> Recommendation:
@@ -227,15 +231,12 @@ def _annotate(forecast: Forecast, situation: Situation) -> Recommendation:
     now = curve.n_annotated
     limits = [int((GROWTH - 1) * now), forecast.horizon - now, situation.left, situation.costs.affordable()]
     most = min(limit for limit in limits if limit is not None)
-    if most < 1:
-        reason = f"{now} cases are annotated but the largest pilot has {curve.sizes[-1]}: train pilots on more of them."
-        return Recommendation("train_pilots", reason, curve.name)
     batch, chances = _smallest_batch(forecast, most)
-    why = (
-        f"{batch} more reach the goal with probability {chances:.2f}"
-        if chances >= LIKELY
-        else f"{batch} more (probability {chances:.2f} to reach the goal; larger steps are not safe to plan from here)"
-    )
+    eps = forecast.question.eps
+    goal = f"be within {eps:g} of what {gain.n_to} cases give"
+    why = f"with {batch} more you {goal} with probability {chances:.2f}"
+    if chances < LIKELY:
+        why += "; decide on further batches after the next round"
     reason = f"up to {gain.n_to} cases could add {_words(forecast)}; {why}."
     return Recommendation(
         code="annotate",

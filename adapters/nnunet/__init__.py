@@ -22,3 +22,14 @@ def require_nnunet() -> None:
             "training needs nnU-Net v2 and torch, which are not installed here. Install them with "
             "pip install 'dicecast[nnunet]'."
         )
+
+
+def detect_device(wanted: str = "auto") -> str:
+    """`cuda`, `mps` or `cpu`; `auto` takes the first there is. Imports torch only when it has to look."""
+    if wanted != "auto":
+        return wanted
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

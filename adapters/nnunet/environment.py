@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -31,6 +31,13 @@ def nnunet_environment(
         "nnUNet_compile": "t" if compile_network else "f",
         "nnUNet_wandb_enabled": "0",
     }
+    with environment(wanted):
+        yield
+
+
+@contextlib.contextmanager
+def environment(wanted: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, and put them back."""
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

@@ -24,16 +24,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...forecast.errors import DicecastError, InputError, StorageError, WorkError
-from ..files import read_json, write_json, write_with
+from ...forecast.errors import DicecastError, InputError, WorkError
+from ..files import read_json, storage_errors, write_json, write_with
 from ..settings import TrainingSettings
 from ..tables import write_csv
 from .dataset import CaseFiles, Label
 from .environment import nnunet_environment, output_to
 from .planning import case_folder, read_plans
 
-DISK_FULL = 20_000_000
-"""Free bytes below which a failed run is put down to the disk."""
+LOGGED = ("train_losses", "epoch_start_timestamps", "epoch_end_timestamps")
+"""What is kept of nnU-Net's training log."""
+NO_SPACING = 999
+"""Slice spacing that nnU-Net's reader of natural images makes up."""
 
 
 class RunStatus(Enum):
@@ -120,6 +122,7 @@ def run_pilot(spec: PilotSpec) -> None:
     log = spec.folder / "log.txt"
     try:
         with (
+            storage_errors(spec.workspace.parent),
             output_to(log),
             nnunet_environment(
                 spec.workspace,
@@ -133,48 +136,54 @@ def run_pilot(spec: PilotSpec) -> None:
         raise
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        if shutil.disk_usage(spec.folder).free < DISK_FULL:
-            raise StorageError(
-                f"{spec.folder}: the disk is full ({reason}). Free some space, then run the same command again; what "
-                "was finished is kept."
-            ) from error
         _record(spec, RunStatus.FAILED, error=reason)
         raise WorkError(f"pilot run {spec.name} failed: {reason}. Its log is {log}; run again to retry it.") from error
 
 
 def _run(spec: PilotSpec) -> None:
-    from .trainer import resolve_device
+    import torch
 
-    started = time.time()
-    device = resolve_device(spec.device)
-    _use_one_thread(device.type)
+    device = torch.device(spec.device)
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    _start_over_if_changed(spec)
     plans = _pilot_plans(spec)
     splits = fold_splits(spec.cases, spec.folds, spec.seed)
-    checkpoints, losses = [], []
-    for fold, (train, validate) in enumerate(splits):
-        checkpoint, loss = _train(spec, plans, fold, train, validate, device, len(splits))
-        checkpoints.append(checkpoint)
-        losses.append(loss)
-    trained = time.time()
-    _predict(spec, plans, checkpoints, device)
+    models = [_train(spec, plans, fold, *split, device, len(splits)) for fold, split in enumerate(splits)]
+    started = time.time()
+    _predict(spec, plans, [model.checkpoint for model in models], device)
+    epochs = [seconds for model in models for seconds in model.epoch_seconds]
     _record(
         spec,
         RunStatus.COMPLETED,
         device=str(device),
         deterministic=device.type == "cpu" and spec.augmentation_workers == 0,
         splits=[{"train": train, "validation": validate} for train, validate in splits],
-        train_losses=losses,
-        seconds={"training": round(trained - started, 1), "prediction": round(time.time() - trained, 1)},
+        train_losses=[model.losses for model in models],
+        seconds={"training": round(sum(epochs), 1), "prediction": round(time.time() - started, 1)},
+        seconds_per_iteration=round(float(np.median(epochs)) / spec.training.iterations, 4),
         versions=_versions(),
     )
     (spec.folder / "progress.json").unlink(missing_ok=True)
 
 
-def _use_one_thread(device: str) -> None:
-    import torch
+@dataclass(frozen=True)
+class _Model:
+    """A trained fold."""
 
-    if device == "cpu":
-        torch.set_num_threads(1)
+    checkpoint: Path
+    losses: list[float]
+    """Mean training loss of each epoch."""
+    epoch_seconds: list[float]
+
+
+def _start_over_if_changed(spec: PilotSpec) -> None:
+    """An interrupted run goes on only under the protocol and with the cases it was started with."""
+    path = spec.folder / "inputs.json"
+    inputs = {"protocol_hash": protocol_hash(spec.protocol), "cases": list(spec.cases)}
+    if not path.is_file() or read_json(path) != inputs:
+        shutil.rmtree(spec.folder / "models", ignore_errors=True)
+        write_json(path, inputs)
 
 
 def _pilot_plans(spec: PilotSpec) -> dict[str, Any]:
@@ -199,12 +208,8 @@ def _pilot_plans(spec: PilotSpec) -> dict[str, Any]:
 
 def _train(
     spec: PilotSpec, plans: dict[str, Any], fold: int, train: list[str], validate: list[str], device: Any, folds: int
-) -> tuple[Path, list[float]]:
-    """Train one fold, or pick up where it stopped.
-
-    Returns:
-        The final checkpoint and the mean training loss of each epoch.
-    """
+) -> _Model:
+    """Train one fold, or pick up where it stopped."""
     from .trainer import TRAINERS, seed_everything
 
     settings = spec.training
@@ -229,7 +234,10 @@ def _train(
             trainer.load_checkpoint(str(latest))
         _progress(spec, fold * settings.epochs + trainer.current_epoch, folds * settings.epochs)
         trainer.run_training()
-    return final, [float(loss) for loss in trainer.logger.get_value("train_losses", step=None)]
+    log = {name: trainer.logger.get_value(name, step=None) for name in LOGGED}
+    starts, ends = (log[name] for name in LOGGED[1:])
+    seconds = [float(end - start) for start, end in zip(starts, ends, strict=True)]
+    return _Model(final, [float(loss) for loss in log["train_losses"]], seconds)
 
 
 def _predict(spec: PilotSpec, plans: dict[str, Any], checkpoints: list[Path], device: Any) -> None:
@@ -245,7 +253,8 @@ def _predict(spec: PilotSpec, plans: dict[str, Any], checkpoints: list[Path], de
         reference, _ = reader.read_seg(str(spec.test[case].label))
         target = spec.folder / "predictions" / (case + str(spec.declared["file_ending"]))
         write_with(target, lambda path, seg=predicted, props=properties: reader.write_seg(seg, str(path), props))  # type: ignore[misc]
-        voxel_ml = float(np.prod(properties["spacing"])) / 1000
+        spacing = properties["spacing"]
+        voxel_ml = None if spacing[0] == NO_SPACING else float(np.prod(spacing)) / 1000
         for row in score_case(reference[0], predicted, spec.structures, spec.ignore_label, voxel_ml):
             rows.append(
                 {"n_cases": spec.n, "arm": spec.arm, "draw": spec.draw, "case": case, "protocol": protocol, **row}

@@ -115,7 +115,7 @@ def score_case(
     predicted: np.ndarray[Any, Any],
     structures: Mapping[str, Label],
     ignore: int | None,
-    voxel_ml: float,
+    voxel_ml: float | None,
 ) -> list[dict[str, Any]]:
     """Dice of every structure the reference contains; elsewhere the falsely predicted volume.
 
@@ -124,11 +124,11 @@ def score_case(
         predicted: Predicted label map of the same shape.
         structures: Label value, or values of a region, by name.
         ignore: Value of reference voxels that were not annotated and do not count.
-        voxel_ml: Volume of a voxel, mL.
+        voxel_ml: Volume of a voxel, mL; None when the images have no physical size.
 
     Returns:
         Rows of `structure`, `metric`, `score`. `dice` is `2 TP / (2 TP + FP + FN)`; None where the reference
-        does not contain the structure, with a `false_positive_ml` row beside it.
+        does not contain the structure, with `false_positive` (0 or 1) and `false_positive_ml` beside it.
     """
     counted = np.ones(reference.shape, dtype=bool) if ignore is None else reference != ignore
     rows: list[dict[str, Any]] = []
@@ -138,7 +138,10 @@ def score_case(
         volume = int(true.sum())
         if volume == 0:
             rows.append({"structure": name, "metric": "dice", "score": None})
-            rows.append({"structure": name, "metric": "false_positive_ml", "score": int(found.sum()) * voxel_ml})
+            extra = int(found.sum())
+            rows.append({"structure": name, "metric": "false_positive", "score": int(extra > 0)})
+            if voxel_ml is not None:
+                rows.append({"structure": name, "metric": "false_positive_ml", "score": extra * voxel_ml})
             continue
         overlap = int((true & found).sum())
         rows.append({"structure": name, "metric": "dice", "score": 2 * overlap / (volume + int(found.sum()))})
