@@ -15,6 +15,8 @@ from .nnunet import require_nnunet
 from .progress import run_display
 from .study import Study, open_study
 
+Settings = dict[str, int | float | str]
+
 
 @dataclass(frozen=True)
 class DemoPlan:
@@ -26,10 +28,11 @@ class DemoPlan:
     sizes: tuple[int, ...]
     draws: list[int]
     structures: tuple[str, ...]
-    training: dict[str, int | float | str]
+    training: Settings
+    arm_training: dict[str, Settings]
 
 
-TRAINING: dict[str, int | float | str] = {
+TRAINING: Settings = {
     "epochs": 30,
     "iterations": 20,
     "batch": 12,
@@ -40,8 +43,10 @@ TRAINING: dict[str, int | float | str] = {
 }
 """Small and fast, yet long enough that cases and not iterations limit the phantom's Dice (which is also why
 the demo trains without augmentation)."""
-QUICK = DemoPlan(60, 20, ("2d",), (4, 6, 10), [3, 3, 2], ("kidney", "tumour"), TRAINING)
-FULL = DemoPlan(68, 20, ("2d", "3d_fullres"), (4, 6, 8, 12), [4, 4, 4, 3], (), TRAINING)
+QUICK = DemoPlan(60, 20, ("2d",), (4, 6, 10), [3, 3, 2], ("kidney", "tumour"), TRAINING, {})
+FULL = DemoPlan(
+    68, 20, ("2d", "3d_fullres"), (4, 6, 8, 12), [4, 4, 4, 3], (), TRAINING, {"3d_fullres": {"batch": 2, "features": 8}}
+)
 
 
 def run_demo(folder: Path, *, full: bool, jobs: int | None, device: str | None, console: Console) -> None:
@@ -79,5 +84,6 @@ def _study(folder: Path, plan: DemoPlan) -> Study:
         structures=plan.structures,
         trainer="nnUNetTrainerNoDA",
         training=plan.training,
+        arm_training=plan.arm_training,
     )
     return create_study(asked).study

@@ -98,8 +98,8 @@ class Workers:
 
 def _died(task: Task) -> WorkError:
     return WorkError(
-        f"{task.name}: a worker process died, most often for want of memory. Run the same command again to go on; fewer "
-        "--jobs need less memory."
+        f"{task.name}: a worker process died, most often for want of memory. Run the same command again to go on; "
+        "fewer --jobs need less memory."
     )
 
 

@@ -42,6 +42,8 @@ class NewStudy:
     trainer: str = "nnUNetTrainer"
     training: Mapping[str, int | float | str] = field(default_factory=dict)
     """Training settings that differ from nnU-Net's own."""
+    arm_training: Mapping[str, Mapping[str, int | float | str]] = field(default_factory=dict)
+    """Training settings of one configuration that differ from `training`."""
     schedule_check: bool = True
     progress: Callable[[int, int], None] = lambda done, total: None
     """Called with the number of cases looked into."""
@@ -232,10 +234,7 @@ def _study_toml(asked: NewStudy, name: str, dataset: NnunetDataset, sizes: Seque
         f"{key} = {toml_value(training[key])}" if key in training else f"# {key} = {toml_value(example)}"
         for key, example in optional.items()
     ]
-    arms = "\n\n".join(
-        f"[[arm]]\nname = {toml_value(c)}\nconfiguration = {toml_value(c)}\ntrainer = {toml_value(asked.trainer)}"
-        for c in asked.configurations
-    )
+    arms = "\n\n".join(_arm_toml(asked, configuration) for configuration in asked.configurations)
     return f"""\
 # A dicecast study. Settings that decide what a score means (training, folds, test set) are frozen once runs
 # were made: give changed ones an [[arm]] of their own.
@@ -285,3 +284,13 @@ engine = "local"
 device = "auto"    # "cpu", "cuda" or "mps"
 # jobs = 2         # trainings at the same time; by default one per CPU core, or one on an accelerator
 """
+
+
+def _arm_toml(asked: NewStudy, configuration: str) -> str:
+    keys: dict[str, int | float | str] = {
+        "name": configuration,
+        "configuration": configuration,
+        "trainer": asked.trainer,
+    }
+    keys |= dict(asked.arm_training.get(configuration, {}))
+    return "\n".join(["[[arm]]", *(f"{key} = {toml_value(value)}" for key, value in keys.items())])

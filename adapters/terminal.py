@@ -206,24 +206,20 @@ def _sampling(posterior: Posterior) -> str:
 def stability_report(found: DropLargest, level: float) -> RenderableType:
     """Refits without the largest sizes."""
     table = _table(
-        "Without the largest sizes",
+        f"Without the largest sizes ({level:.0%} intervals)",
         "sizes",
         "DM least squares",
         "n* least squares",
         "DM posterior",
-        f"{level:.0%} interval",
         "n* posterior",
-        f"{level:.0%} interval ",
     )
     for refit in found.refits:
-        sizes = ", ".join(map(str, refit.sizes))
         table.add_row(
-            sizes,
+            f"up to {refit.sizes[-1]}",
             _score(refit.dm_least_squares),
             f"{refit.n_least_squares:.0f}",
-            _score(refit.dm.median),
-            f"[{_score(refit.dm.lo)}, {_score(refit.dm.hi)}]",
-            *_size_words(refit.plateau),
+            f"{_score(refit.dm.median)} [{_score(refit.dm.lo)}, {_score(refit.dm.hi)}]",
+            " ".join(_size_words(refit.plateau)),
         )
     verdict = ("stable", "bold green") if found.stable else ("not stable", "bold yellow")
     return Group(table, Text.assemble(verdict, ": ", found.reason), Text(""))
