@@ -10,12 +10,10 @@ from rich.console import Console
 from . import campaign
 from .commands import keep_report
 from .examples.phantom import write_phantom
-from .initialise import NewStudy, create_study
+from .initialise import NewStudy, TrainingKeys, create_study
 from .nnunet import require_nnunet
 from .progress import run_display
 from .study import Study, open_study
-
-Settings = dict[str, int | float | str]
 
 
 @dataclass(frozen=True)
@@ -28,11 +26,11 @@ class DemoPlan:
     sizes: tuple[int, ...]
     draws: list[int]
     structures: tuple[str, ...]
-    training: Settings
-    arm_training: dict[str, Settings]
+    training: TrainingKeys
+    arm_training: dict[str, TrainingKeys]
 
 
-TRAINING: Settings = {
+TRAINING: TrainingKeys = {
     "epochs": 30,
     "iterations": 20,
     "batch": 12,

@@ -21,6 +21,7 @@ from .study import Study, open_study
 from .tables import read_csv, write_csv
 
 TestChoice = int | float | list[str]
+TrainingKeys = dict[str, int | float | str]
 
 
 @dataclass(frozen=True)

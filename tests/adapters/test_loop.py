@@ -89,7 +89,7 @@ def dicecast(*arguments: object, **environment: str) -> subprocess.CompletedProc
     )
 
 
-def initialise(study: Path, dataset: Path, *, sizes: str = "3,6", draws: str = "2,1") -> None:
+def initialise(study: Path, dataset: Path, *, sizes: str = "3,6,12", draws: str = "2,1") -> None:
     training = f"--epochs {EPOCHS} --iterations 4 --batch 4 --features 4 --optimiser AdamW --learning-rate 0.003"
     asked = f"--test {TEST_CASES} --configuration 2d --sizes {sizes} --draws {draws} --seed 5 --no-schedule-check"
     made = dicecast("init", study, "--dataset", dataset, *asked.split(), *training.split())
@@ -579,7 +579,7 @@ def test_the_schedule_check_doubles_the_epochs_of_the_ends_apart_from_the_curve(
 def test_folds_vote_voxel_by_voxel(reference: Reference, tmp_path: Path) -> None:
     study = without_runs(reference, tmp_path / "study")
     edit(study, "folds = 1 ", "folds = 2 ")
-    edit(study, "sizes = [3, 6]", "sizes = [5]")
+    edit(study, "sizes = [3, 6, 12]", "sizes = [5, 12]")
     edit(study, "draws = [2, 1]", "draws = 1")
     run(study)
     made = read(study / LARGEST / "run.json")

@@ -109,7 +109,14 @@ def test_an_absent_structure_has_no_dice_but_a_false_positive_volume() -> None:
 
 def test_an_absent_structure_that_is_not_predicted_has_a_volume_of_zero() -> None:
     found = scored([1, 1, 0], [1, 1, 0], {"tumour": 2})
-    assert found == {("tumour", "dice"): None, ("tumour", "false_positive_ml"): 0.0}
+    assert found["tumour", "dice"] is None
+    assert found["tumour", "false_positive"] == 0
+    assert found["tumour", "false_positive_ml"] == 0.0
+
+
+def test_an_image_without_physical_size_has_no_volume() -> None:
+    rows = score_case(np.array([1, 1, 0]), np.array([1, 1, 2]), {"tumour": 2}, None, None)
+    assert [row["metric"] for row in rows] == ["dice", "false_positive"]
 
 
 def test_voxels_that_were_not_annotated_do_not_count() -> None:
