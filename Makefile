@@ -19,8 +19,8 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest -m 'not slow'
 
-test-all: $(READY)
-	$(BIN)/python -m pytest
+test-all: test
+	$(BIN)/python -m pytest -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .
