@@ -246,7 +246,7 @@ def _backtest(curve: Curve, question: Question) -> tuple[Backtest, ...]:
     if len(curve.sizes) <= FEWEST_SIZES:
         return ()
     earlier = curve.without_largest(1)
-    posterior = sample_posterior(earlier, question.seed)
+    posterior = sample_posterior(earlier, question.seed, quick=True)
     n, last = int(curve.sizes[-1]), curve.n == curve.sizes[-1]
     shared = float(overlap(curve)[np.ix_(last, last)].mean())
     _, runs = _with_noise(posterior, exponential.score(n, *posterior.predictive.T), n, int(last.sum()), shared)
