@@ -24,6 +24,67 @@ TestChoice = int | float | list[str]
 TrainingKeys = dict[str, int | float | str]
 
 
+EXAMPLES = {
+    "batch": 12,
+    "features": 32,
+    "convolutions": 2,
+    "precision": "bfloat16",
+    "optimiser": "SGD",
+    "learning_rate": 0.01,
+}
+"""Training settings that `study.toml` shows commented out where they are left to nnU-Net."""
+TEMPLATE = """\
+# A dicecast study. Settings that decide what a score means (training, folds, test set) are frozen once runs
+# were made: give changed ones an [[arm]] of their own.
+
+[study]
+format = 1
+name = {name}
+dataset = {dataset}
+seed = {seed}
+level = 0.9        # probability of every interval
+eps = 0.01         # the plateau is where more cases add at most this much
+goal = "plateau"
+
+[test]             # held out and never trained on; the cases that were drawn are in cases.csv
+cases = {test}
+group_by = "patient"
+
+[pilots]
+sizes = {sizes}   # annotated cases; every later round adds the size of its pool
+draws = {draws}   # random orderings per size; a list gives one per size, its last for all later
+folds = 1          # 1: one model on all n cases; k: the first k of five 80/20 splits, ensembled
+ensemble = "vote"  # of the folds: "vote", "logits" (nnU-Net's rule) or "softmax"
+mirroring = false  # test-time mirroring
+schedule_check = {schedule_check}   # also train the smallest and largest size twice as long
+
+# Training: nnU-Net's own unless set here; an [[arm]] may set its own.
+epochs = {epochs}
+iterations = {iterations}   # per epoch
+{optional}
+# batch, features and convolutions (per stage) default to the plans; features is the width of the first stage,
+# the others keep their ratio to it
+
+{arms}
+
+[scores]
+structures = {structures}    # names from dataset.json; empty scores all of them
+
+[cost]             # what annotating costs, for `recommend`
+# per_case = 20.0
+# per_round = 0.0
+# unit = "EUR"     # or "minutes"
+# budget = 1000.0  # for all cases annotated after round 0
+# deadline_rounds = 5
+
+[execution]
+engine = "local"
+device = "auto"    # "cpu", "cuda" or "mps"
+# jobs = 2         # trainings at the same time; by default one per CPU core, or one on an accelerator
+"""
+"""The commented `study.toml`."""
+
+
 @dataclass(frozen=True)
 class NewStudy:
     """What `init` is asked for."""
@@ -223,68 +284,27 @@ def _write(target: Path, text: str, table: pd.DataFrame) -> None:
 
 def _study_toml(asked: NewStudy, name: str, dataset: NnunetDataset, sizes: Sequence[int]) -> str:
     training = {"epochs": 1000, "iterations": 250, **asked.training}
-    optional = {
-        "batch": 12,
-        "features": 32,
-        "convolutions": 2,
-        "precision": "bfloat16",
-        "optimiser": "SGD",
-        "learning_rate": 0.01,
-    }
-    lines = [
+    optional = [
         f"{key} = {toml_value(training[key])}" if key in training else f"# {key} = {toml_value(example)}"
-        for key, example in optional.items()
+        for key, example in EXAMPLES.items()
     ]
-    arms = "\n\n".join(_arm_toml(asked, configuration) for configuration in asked.configurations)
-    return f"""\
-# A dicecast study. Settings that decide what a score means (training, folds, test set) are frozen once runs
-# were made: give changed ones an [[arm]] of their own.
-
-[study]
-format = 1
-name = {toml_value(name)}
-dataset = {toml_value(str(dataset.folder))}
-seed = {asked.seed}
-level = 0.9        # probability of every interval
-eps = 0.01         # the plateau is where more cases add at most this much
-goal = "plateau"
-
-[test]             # held out and never trained on; the cases that were drawn are in cases.csv
-cases = {toml_value(asked.test)}
-group_by = "patient"
-
-[pilots]
-sizes = {toml_value(list(sizes))}   # annotated cases; every later round adds the size of its pool
-draws = {toml_value(asked.draws)}   # random orderings per size; a list gives one per size, its last for all later
-folds = 1          # 1: one model on all n cases; k: the first k of five 80/20 splits, ensembled
-ensemble = "vote"  # of the folds: "vote", "logits" (nnU-Net's rule) or "softmax"
-mirroring = false  # test-time mirroring
-schedule_check = {toml_value(asked.schedule_check)}   # also train the smallest and largest size twice as long
-
-# Training: nnU-Net's own unless set here; an [[arm]] may set its own.
-epochs = {training["epochs"]}
-iterations = {training["iterations"]}   # per epoch
-{chr(10).join(lines)}
-# batch, features and convolutions (per stage) default to the plans; features is the width of the first stage,
-# the others keep their ratio to it
-
-{arms}
-
-[scores]
-structures = {toml_value(list(asked.structures))}    # names from dataset.json; empty scores all of them
-
-[cost]             # what annotating costs, for `recommend`
-# per_case = 20.0
-# per_round = 0.0
-# unit = "EUR"     # or "minutes"
-# budget = 1000.0  # for all cases annotated after round 0
-# deadline_rounds = 5
-
-[execution]
-engine = "local"
-device = "auto"    # "cpu", "cuda" or "mps"
-# jobs = 2         # trainings at the same time; by default one per CPU core, or one on an accelerator
-"""
+    values = {
+        "name": name,
+        "dataset": str(dataset.folder),
+        "seed": asked.seed,
+        "test": asked.test,
+        "sizes": list(sizes),
+        "draws": asked.draws,
+        "schedule_check": asked.schedule_check,
+        "epochs": training["epochs"],
+        "iterations": training["iterations"],
+        "structures": list(asked.structures),
+    }
+    return TEMPLATE.format(
+        **{key: toml_value(value) for key, value in values.items()},
+        optional="\n".join(optional),
+        arms="\n\n".join(_arm_toml(asked, configuration) for configuration in asked.configurations),
+    )
 
 
 def _arm_toml(asked: NewStudy, configuration: str) -> str:
