@@ -272,7 +272,7 @@ SOURCES: list[tuple[str, bytes | None, list[str]]] = [
     ("percent.csv", b"n_cases,score\n4,85\n", ["line 2", "'score'", "percent"]),
     ("hd95.csv", b"n_cases,score,metric\n4,9,hd95\n", ["no Dice-like metric", "hd95"]),
     ("mixed.csv", b"n_cases,score,case\n4,0.5,a\n8,0.6,\n", ["per test case or averaged", "Keep one kind"]),
-    ("undefined.csv", b"n_cases,score,case\n4,,a\n8,0.6,a\n", ["no test case has a score at every one"]),
+    ("undefined.csv", b"n_cases,score,case\n4,,a\n8,0.6,a\n", ["no test case has a score at every run"]),
 ]
 
 

@@ -5,6 +5,7 @@ One finished study is shared by the tests; those that change it work on a copy.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -22,6 +23,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK
+
+from dicecast.adapters.campaign import RunOptions, _is_final, conclude
+from dicecast.adapters.study import open_study
 
 DICECAST = Path(sys.executable).with_name("dicecast")
 PLANNED = Path("nnunet/preprocessed/Dataset001_Study")
@@ -504,6 +508,68 @@ def test_a_changed_protocol_is_refused_and_nothing_is_changed(reference: Referen
     assert f"epochs was {EPOCHS}, is {EPOCHS + 1}" in refused.stderr.replace("\n", " ")
     assert "[[arm]]" in refused.stderr
     assert snapshot(study, without="nothing") == before
+
+
+def test_an_unfinished_run_starts_over_under_a_changed_protocol(reference: Reference, tmp_path: Path) -> None:
+    study = copied(reference, tmp_path / "study")
+    for name in RUNS:
+        (study / name / "run.json").unlink()
+    edit(study, f"epochs = {EPOCHS}", f"epochs = {EPOCHS + 1}")
+    edit(study, "sizes = [3, 6, 12]", "sizes = [12]")
+    edit(study, "draws = [2, 1]", "draws = 1")
+    assert (study / LARGEST / "models").exists()
+    run(study)
+    made = read(study / LARGEST / "run.json")
+    assert [len(losses) for losses in made["train_losses"]] == [EPOCHS + 1]
+
+
+def test_a_replay_is_refused_once_plans_have_seen_the_whole_pool(reference: Reference, tmp_path: Path) -> None:
+    study = copied(reference, tmp_path / "study")
+    before = snapshot(study)
+    refused = dicecast(*run_command(study, "--replay"))
+    assert refused.returncode == 2
+    assert "must be chosen at the first run" in refused.stderr
+    assert snapshot(study) == before
+
+
+def test_a_later_scan_of_a_test_patient_is_refused(reference: Reference, tmp_path: Path) -> None:
+    dataset, study, table = tmp_path / "dataset", tmp_path / "study", tmp_path / "cases.csv"
+    shutil.copytree(reference.dataset, dataset)
+    known = [f"case{number:02d}" for number in range(CASES)]
+    lines = [f"{case},{case}" for case in known] + [f"case{CASES:02d},{known[0]}"]
+    table.write_text("case,patient\n" + "\n".join(lines) + "\n")
+    test = f"{known[0]},{known[1]}"
+    made = dicecast("init", study, "--dataset", dataset, "--test", test, "--cases", table, "--configuration", "2d")
+    assert made.returncode == 0, made.stderr
+    assert cases_of(study, "unannotated") == {f"case{CASES:02d}"}
+    write_cases(dataset, range(CASES, CASES + 1))
+    before = snapshot(study)
+    refused = dicecast(*run_command(study))
+    assert refused.returncode == 2
+    assert "are the same patient" in refused.stderr.replace("\n", " ")
+    assert {name: kept for name, kept in snapshot(study).items() if name != ".lock"} == before
+
+
+@pytest.mark.parametrize(
+    ("code", "blocked", "until_all", "final"),
+    [
+        ("annotate", False, False, False),
+        ("cannot_tell", False, False, False),
+        ("stop_plateau", False, False, True),
+        ("train_pilots", True, False, True),
+        ("train_pilots", False, False, False),
+        ("stop_plateau", False, True, False),
+    ],
+)
+def test_a_replay_ends_at_a_stop_even_at_one_that_longer_training_blocks(
+    reference: Reference, code: str, blocked: bool, until_all: bool, final: bool
+) -> None:
+    study = open_study(reference.study)
+    hidden = study.cases.assign(role=study.cases["role"].where(study.cases["role"] != "pool", "unannotated"))
+    result = conclude(study)
+    decision = dataclasses.replace(result.recommendation, code=code, stop_blocked=blocked)
+    result = dataclasses.replace(result, study=dataclasses.replace(study, cases=hidden), recommendation=decision)
+    assert _is_final(result, RunOptions(replay=True, until_all=until_all)) == final
 
 
 def test_a_new_arm_is_trained_beside_the_old_one(reference: Reference, tmp_path: Path) -> None:

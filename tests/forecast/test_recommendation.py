@@ -129,3 +129,17 @@ def test_every_decision_has_a_reason_and_a_complete_document(rising: Forecast, s
 def test_impossible_costs_are_refused(costs: dict[str, float]) -> None:
     with pytest.raises(InputError):
         Costs(**costs)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("annotated", [315, 1000])
+def test_far_more_cases_than_the_largest_pilot_ask_for_pilots_not_for_a_stop(annotated: int) -> None:
+    data = dataclasses.replace(curve(0.02, [10, 20, 40, 80]), n_annotated=annotated, pool=(annotated,))
+    found = recommend(forecast_curve(data, backtest=False))
+    assert found.code == "train_pilots"
+    assert "largest pilot has 80" in found.reason
+
+
+def test_a_blocked_stop_is_known_as_one(saturated: Forecast, rising: Forecast) -> None:
+    limited = Situation(training_limited="the curve is limited by training.")
+    assert recommend(saturated, limited).stop_blocked
+    assert not recommend(rising, limited).stop_blocked

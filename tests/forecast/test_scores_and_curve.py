@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dicecast.forecast.curve import curves_from_scores
+from dicecast.forecast.curve import curves_from_scores, not_forecast
 from dicecast.forecast.errors import InputError
 from dicecast.forecast.scores import validate_scores
 
@@ -80,3 +80,15 @@ def test_draw_spread_is_undefined_with_one_draw() -> None:
     (curve,) = curves_from_scores(table[table["draw"] == 0])
     assert curve.draw_sd == [None, None, None]
     assert curve.draws.tolist() == [1, 1, 1]
+
+
+def test_a_structure_that_no_test_case_contains_does_not_hide_the_others() -> None:
+    table = pd.concat([per_case(), per_case().assign(structure="cyst", score=np.nan)])
+    assert [curve.structure for curve in curves_from_scores(table)] == ["all"]
+    (words,) = not_forecast(table)
+    assert "cyst" in words
+
+
+def test_metrics_left_aside_are_named() -> None:
+    table = pd.concat([per_case(), per_case().assign(metric="hd95", score=12.0)])
+    assert not_forecast(table) == ["hd95: not Dice-like"]
