@@ -14,9 +14,11 @@ from .forecast.curve import Curve, curves_from_scores
 from .forecast.document import forecast_document
 from .forecast.errors import DicecastError, InputError, WorkError
 from .forecast.fit import LeastSquaresFit, least_squares
-from .forecast.forecast import Forecast, Question, forecast_curve
-from .forecast.posterior import Posterior, sample_posterior
+from .forecast.forecast import Forecast, Question, forecast_curve, gain_draws
+from .forecast.posterior import Posterior
+from .forecast.quadrature import quadrature
 from .forecast.recommendation import Costs, Recommendation, Situation, recommend
+from .forecast.sampler import sample_posterior
 from .forecast.scores import validate_scores
 from .forecast.stability import drop_largest
 
@@ -37,7 +39,9 @@ __all__ = [
     "drop_largest",
     "forecast_curve",
     "forecast_document",
+    "gain_draws",
     "least_squares",
+    "quadrature",
     "recommend",
     "sample_posterior",
     "validate_scores",

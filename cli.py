@@ -52,6 +52,21 @@ Reach = Annotated[
     int | None,
     typer.Option("--reach", help="Cases you could ever annotate.  [default: 4 x the largest size]", show_default=False),
 ]
+Family = Annotated[
+    str | None,
+    typer.Option(
+        help="Forecast with one family by MCMC: exponential (the named model), stretched-exponential, power-law, hill, "
+        "inverse-log.  [default: average, their weighted average]",
+        show_default=False,
+    ),
+]
+Scope = Annotated[
+    str | None,
+    typer.Option(
+        help="test-set: the mean on this test set; population: also which patients it holds.  [default: test-set]",
+        show_default=False,
+    ),
+]
 Arm = Annotated[str | None, typer.Option(help="Only this arm.", show_default=False)]
 Structure = Annotated[str | None, typer.Option(help="Only this structure.", show_default=False)]
 Jobs = Annotated[
@@ -266,6 +281,8 @@ def forecast_command(
     seed: Seed = None,
     annotated: Annotated_ = None,
     reach: Reach = None,
+    family: Family = None,
+    scope: Scope = None,
     arm: Arm = None,
     structure: Structure = None,
     figures: Annotated[Path | None, typer.Option(help="Folder for a figure of each curve.", show_default=False)] = None,
@@ -283,6 +300,8 @@ def forecast_command(
         seed=seed,
         annotated=annotated,
         reach=reach,
+        family=family,
+        scope=scope,
         arm=arm,
         structure=structure,
     )

@@ -46,6 +46,8 @@ class Wishes:
     annotated: int | None = None
     reach: int | None = None
     left: int | None = None
+    family: str | None = None
+    scope: str | None = None
     arm: str | None = None
     structure: str | None = None
 
@@ -281,6 +283,8 @@ def _question(curves: list[Curve], base: Question, wishes: Wishes) -> Question:
         at=tuple(_numbers(wishes.at, "at")) if wishes.at else (),
         target=wishes.target,
         reach=_first(reach, base.reach),
+        model=wishes.family or base.model,
+        scope=wishes.scope or base.scope,
     )
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from ..forecast import exponential
 from ..forecast.forecast import Forecast
 from .files import write_with
 
@@ -41,17 +40,30 @@ def write_figures(forecasts: Sequence[Forecast], folder: Path) -> list[Path]:
 
 
 def _draw(axes: Any, forecast: Forecast) -> None:
-    curve, posterior, level = forecast.curve, forecast.posterior, forecast.question.level
-    assert posterior is not None and forecast.fit is not None and forecast.plateau is not None
+    curve, expected, level = forecast.curve, forecast.expected, forecast.question.level
+    assert (
+        expected is not None
+        and forecast.posterior is not None
+        and forecast.fit is not None
+        and forecast.plateau is not None
+    )
     last = min(forecast.horizon, max(2 * int(curve.sizes[-1]), int(1.3 * (forecast.plateau.size.median or 0))))
-    sizes = np.linspace(0, last, 300)
-    scores = exponential.score(sizes[None, :], *posterior.predictive[::4].T[:, :, None])
-    lo, middle, hi = np.quantile(scores, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
+    sizes = np.linspace(1, last, 300)
+    lo, middle, hi = np.quantile(expected.scores(sizes), [(1 - level) / 2, 0.5, (1 + level) / 2], axis=1)
+    named = np.median(forecast.posterior.scores(sizes), axis=1)
     axes.fill_between(
         sizes, lo, hi, color="#4C78A8", alpha=0.25, linewidth=0, label=f"{level:.0%} interval of the curve"
     )
-    axes.plot(sizes, middle, color="#4C78A8", label="posterior median")
-    axes.plot(sizes, forecast.fit.score(sizes), color="#54A24B", linestyle="--", linewidth=1, label="least squares")
+    axes.plot(sizes, middle, color="#4C78A8", label=f"forecast ({forecast.question.model}), median")
+    axes.plot(sizes, named, color="#E45756", linestyle="-.", linewidth=1, label="exponential plateau, posterior median")
+    axes.plot(
+        sizes,
+        forecast.fit.score(sizes),
+        color="#54A24B",
+        linestyle="--",
+        linewidth=1,
+        label="exponential plateau, least squares",
+    )
     axes.plot(curve.n, curve.y, ".", color="#F58518", alpha=0.6, label="one draw")
     axes.plot(curve.sizes, curve.observed, "o", color="#F58518", markeredgecolor="black", label="mean over draws")
     axes.axvline(curve.n_annotated, color="0.5", linestyle=":", label=f"annotated now ({curve.n_annotated})")

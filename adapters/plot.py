@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from rich.text import Text
 
-from ..forecast import exponential
 from ..forecast.forecast import Forecast
 from ..forecast.types import FloatArray
 
@@ -20,7 +19,7 @@ def curve_plot(forecast: Forecast, width: int = 72, height: int = 14) -> Text:
         width: Columns, axis labels included.
         height: Rows, without the size axis.
     """
-    assert forecast.posterior is not None
+    assert forecast.expected is not None
     curve, level = forecast.curve, forecast.question.level
     columns = max(width - 8, 20)
     last = _last_size(forecast)
@@ -63,10 +62,9 @@ def _last_size(forecast: Forecast) -> float:
 
 
 def _band(forecast: Forecast, sizes: FloatArray, level: float) -> FloatArray:
-    assert forecast.posterior is not None
-    draws = forecast.posterior.predictive[::4].T[:, :, None]
-    scores = exponential.score(sizes[None, :], *draws)
-    return np.asarray(np.quantile(scores, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0))
+    assert forecast.expected is not None
+    scores = forecast.expected.scores(np.maximum(sizes, 1))
+    return np.asarray(np.quantile(scores, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=1))
 
 
 def _assemble(

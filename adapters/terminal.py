@@ -13,9 +13,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from ..forecast.exponential import NAMES
-from ..forecast.forecast import HORIZON, Forecast, Gain
-from ..forecast.posterior import Posterior
+from ..forecast.forecast import HORIZON, NOTABLE, Forecast, Gain
+from ..forecast.prior import AVERAGE
 from ..forecast.recommendation import Recommendation
 from ..forecast.stability import DropLargest, RoundSummary
 from ..forecast.types import Interval, SizeInterval
@@ -56,11 +55,14 @@ def _forecast_parts(forecast: Forecast) -> Iterator[RenderableType]:
     if forecast.posterior is not None:
         yield curve_plot(forecast)
         yield Text("")
+        yield _gains_table(forecast)
+        yield from _at_tables(forecast)
     yield _sizes_table(forecast)
     if forecast.posterior is not None:
         yield _parameters_table(forecast)
-        yield _gains_table(forecast)
-        yield from _at_tables(forecast)
+        yield _families_table(forecast)
+    if forecast.backtest:
+        yield _backtest_table(forecast)
     for line in _notes(forecast):
         yield Text.assemble(("· ", "dim"), line)
     yield Text("")
@@ -71,8 +73,7 @@ def _sizes_table(forecast: Forecast) -> Table:
     table = _table(
         "Observed", "cases", "draws", f"mean {curve.metric}", "SD over draws", "SD over test cases", "least squares"
     )
-    case_sd = curve.case_sd or [None] * len(curve.sizes)
-    rows = zip(curve.sizes, curve.draws, curve.observed, curve.draw_sd, case_sd, strict=True)
+    rows = zip(curve.sizes, curve.draws, curve.observed, curve.draw_sd, curve.case_sd, strict=True)
     for size, draws, mean, draw_sd, over_cases in rows:
         fitted = _score(float(forecast.fit.score(size))) if forecast.fit else "-"
         table.add_row(str(size), str(draws), _score(mean), _score(draw_sd), _score(over_cases), fitted)
@@ -85,15 +86,15 @@ def _parameters_table(forecast: Forecast) -> Table:
     assert fit is not None and posterior is not None and plateau is not None
     level, eps = forecast.question.level, forecast.question.eps
     table = _table(
-        "Exponential plateau D(n) = DM - (DM - D0) exp(-k n)",
+        f"The named model, exponential plateau D(n) = {fit.family.formula}",
         "",
         "least squares ± SE",
         "posterior median",
         f"{level:.0%} interval",
     )
     meaning = {"DM": "ceiling DM", "D0": "score at no case D0", "k": "rate k per case"}
-    values = zip(NAMES, (fit.dm, fit.d0, fit.k), fit.stderr, posterior.flat.T, strict=True)
-    for name, value, error, draws in values:
+    values = zip(fit.parameters.items(), fit.stderr, posterior.parameters().values(), strict=True)
+    for (name, value), error, draws in values:
         found = Interval.of(draws, level)
         show = _score if name != "k" else _rate
         spread = f" ± {show(float(error))}" if math.isfinite(error) else " ± ?"
@@ -112,6 +113,48 @@ def _parameters_table(forecast: Forecast) -> Table:
         _score(plateau.score.median),
         f"[{_score(plateau.score.lo)}, {_score(plateau.score.hi)}]",
     )
+    return table
+
+
+def _families_table(forecast: Forecast) -> Table:
+    """Every family on its own beside the forecast: where they part, the data do not decide."""
+    gain = forecast.reachable_gain
+    assert gain is not None
+    table = _table(
+        "Families alone",
+        "",
+        "weight",
+        f"score at {gain.n_to}",
+        f"{forecast.question.level:.0%} interval",
+        f"gain to {gain.n_to}",
+        "plateau n*",
+    )
+    for view in forecast.families:
+        table.add_row(
+            view.family.name,
+            f"{view.weight:.2f}" if view.weight else "-",
+            _score(view.score.median),
+            f"[{_score(view.score.lo)}, {_score(view.score.hi)}]",
+            _score(view.gain.interval.median),
+            _size_words(view.plateau.size)[0],
+        )
+    return table
+
+
+def _backtest_table(forecast: Forecast) -> Table:
+    """Larger sizes forecast from smaller ones."""
+    level = f"{forecast.question.level:.0%}"
+    table = _table("Backtest", "from sizes up to", "at", "forecast", f"{level} interval", "observed", "interval")
+    for test in forecast.backtest:
+        found = test.predicted
+        table.add_row(
+            str(test.from_sizes[-1]),
+            str(test.n),
+            _score(found.median),
+            f"[{_score(found.lo)}, {_score(found.hi)}]",
+            _score(test.observed),
+            "held" if test.held else "did NOT hold",
+        )
     return table
 
 
@@ -171,35 +214,52 @@ def _notes(forecast: Forecast) -> Iterator[str]:
             if curve.n_left_out
             else ""
         )
-        yield f"scored on {curve.n_test} test cases{left_out}. Intervals are for the mean on this test set."
+        yield f"scored on {curve.n_test} test cases{left_out}."
+    yield {
+        "test-set": "intervals are for the mean on this test set; for all patients use --scope population.",
+        "population": "intervals are for the mean over all patients: they include which patients the test set holds.",
+    }[forecast.question.scope]
     if forecast.fit is not None and forecast.fit.status != "ok":
         yield f"least squares: {forecast.fit.status}."
     if forecast.posterior is not None:
-        yield _sampling(forecast.posterior)
-        yield from (f"WARNING {message}." for message in forecast.posterior.diagnostics.messages)
-    for test in forecast.backtest:
-        held = "held" if test.held else "did NOT hold"
-        found = test.predicted
-        sizes = ", ".join(map(str, test.from_sizes))
-        interval = f"[{_score(found.lo)}, {_score(found.hi)}]"
+        yield _sampling(forecast)
+    yield from (f"WARNING {message}." for message in forecast.messages)
+    if forecast.sensitivity is not None:
+        vague, learned = forecast.sensitivity.vague.interval, forecast.sensitivity.learned.interval
         yield (
-            f"backtest: from {sizes} the model forecast {_score(found.median)} {interval} at {test.n}; observed "
-            f"{_score(test.observed)}: the interval {held}."
+            f"sensitivity of the reachable gain to the prior: {_score(vague.median)} [{_score(vague.lo)}, "
+            f"{_score(vague.hi)}] with its vague half alone, {_score(learned.median)} [{_score(learned.lo)}, "
+            f"{_score(learned.hi)}] with its learned half alone."
+        )
+    yield f"horizon {forecast.horizon} cases ({HORIZON} x the largest trained size)."
+    if forecast.posterior is not None:
+        yield from _named_notes(forecast)
+
+
+def _named_notes(forecast: Forecast) -> Iterator[str]:
+    view, gain = forecast.named_view, forecast.reachable_gain
+    assert view is not None and gain is not None
+    if view.weight < NOTABLE and forecast.question.model == AVERAGE:
+        yield (
+            f"these scores speak against the exponential plateau (weight {view.weight:.2f}): alone it expects "
+            f"{_score(view.score.median)} at {gain.n_to}; do not plan by its n*."
         )
     yield (
-        f"horizon {forecast.horizon} cases ({HORIZON} x the largest trained size); the exponential flattens early, so "
-        "read n* as optimistic."
+        "the exponential plateau tends to flatten too early on real curves: read its n* as optimistic, and decide "
+        "by the gains."
     )
 
 
-def _sampling(posterior: Posterior) -> str:
-    d = posterior.diagnostics
-    tau0, tau1, misfit = posterior.noise_median
-    smallest = posterior.curve.sizes[0]
+def _sampling(forecast: Forecast) -> str:
+    assert forecast.posterior is not None and forecast.expected is not None
+    d = forecast.posterior.diagnostics
+    tau0, tau1, misfit = forecast.expected.noise_median
+    smallest = forecast.curve.sizes[0]
+    chains = "" if d.tau is None else f", tau {d.tau:.0f}, R-hat {d.rhat:.3f}, acceptance {d.acceptance:.2f}"
     return (
-        f"MCMC: ESS {d.ess:.0f}, tau {d.tau:.0f}, R-hat {d.rhat:.3f}, acceptance {d.acceptance:.2f}. Noise SDs from "
-        f"{posterior.noise_source}: training {tau0:.4f}, subset at {smallest} cases {tau1 / math.sqrt(smallest):.4f}, "
-        f"misfit {misfit:.4f}."
+        f"named model by {'quadrature' if d.tau is None else 'MCMC'}: ESS {d.ess:.0f}{chains}. Noise SDs from "
+        f"{forecast.expected.noise_source}: training {tau0:.4f}, subset at {smallest} cases "
+        f"{tau1 / math.sqrt(smallest):.4f}, misfit {misfit:.4f}."
     )
 
 

@@ -43,10 +43,14 @@ class Curve:
     """Annotated cases at hand now."""
     pool: tuple[int, ...]
     """Size of the annotated pool after each round; the last entry is at least the largest size."""
-    se_draws: float | None = None
-    """Root mean square of the given standard errors over draws, for scores already averaged."""
-    case_sd: tuple[float, ...] | None = None
-    """Standard deviation over test cases at each size, averaged over draws; None for averaged scores."""
+    se_draws: FloatArray | None = None
+    """Given standard errors over draws of scores already averaged, NaN where unknown, shape [observations]."""
+    se_cases: FloatArray | None = None
+    """Given standard errors over test cases of scores already averaged, NaN where unknown, shape [observations]."""
+    cases: FloatArray | None = None
+    """Score of every test case at every observation, shape [observations, test cases]; None for averaged scores."""
+    case_ids: tuple[str, ...] = ()
+    """Test cases in the order of the columns of `cases`."""
 
     def __post_init__(self) -> None:
         """Refuse an impossible curve."""
@@ -84,9 +88,32 @@ class Curve:
         spread = [self.y[self.n == n] for n in self.sizes]
         return [float(np.std(y, ddof=1)) if len(y) > 1 else None for y in spread]
 
+    @property
+    def case_sd(self) -> list[float | None]:
+        """Standard deviation over test cases at each size, of their means over draws; None for averaged scores."""
+        if self.cases is None or self.cases.shape[1] < 2:
+            return [None] * len(self.sizes)
+        return [float(np.std(self.case_means(n), ddof=1)) for n in self.sizes]
+
+    def case_means(self, n: int) -> FloatArray:
+        """Score of every test case at one size, averaged over its draws, shape [test cases]."""
+        if self.cases is None:
+            raise ValueError("the scores came averaged over the test cases")
+        return np.asarray(self.cases[self.n == n].mean(axis=0))
+
+    def resampled(self, columns: IntArray) -> Curve:
+        """The curve scored on other test cases: columns of `cases`, repeats allowed."""
+        if self.cases is None:
+            raise ValueError("the scores came averaged over the test cases")
+        return replace(self, y=self.cases[:, columns].mean(axis=1))
+
     def without_largest(self, count: int) -> Curve:
         """The curve as it was before its `count` largest sizes were trained."""
         keep = self.n < self.sizes[-count] if count else np.ones(len(self.n), dtype=bool)
+
+        def kept(values: FloatArray | None) -> FloatArray | None:
+            return None if values is None else values[keep]
+
         largest = int(self.n[keep].max())
         smaller = tuple(p for p in self.pool if p < largest)
         return replace(
@@ -96,7 +123,9 @@ class Curve:
             y=self.y[keep],
             n_annotated=largest,
             pool=(*smaller, *[p for p in self.pool if p >= largest][:1]),
-            case_sd=None,
+            se_draws=kept(self.se_draws),
+            se_cases=kept(self.se_cases),
+            cases=kept(self.cases),
         )
 
 
@@ -192,16 +221,14 @@ def _curve(
         n_left_out=table.shape[1] - whole.shape[1],
         n_annotated=at_hand,
         pool=steps if steps[-1] >= n.max() else (*steps, int(n.max())),
-        se_draws=_root_mean_square(rows["se_draws"]),
-        case_sd=None if whole.shape[1] < 2 else _case_sd(whole),
+        se_draws=_errors(rows, "se_draws"),
+        se_cases=_errors(rows, "se_cases"),
+        cases=None if averaged.all() else whole.to_numpy(dtype=float),
+        case_ids=() if averaged.all() else tuple(map(str, whole.columns)),
     )
 
 
-def _case_sd(whole: pd.DataFrame) -> tuple[float, ...]:
-    per_size = whole.groupby(level="n_cases").mean()
-    return tuple(float(sd) for sd in per_size.std(axis=1, ddof=1))
-
-
-def _root_mean_square(errors: pd.Series) -> float | None:
-    known = errors.dropna().to_numpy(dtype=float)
-    return float(np.sqrt(np.mean(known**2))) if len(known) and np.any(known > 0) else None
+def _errors(rows: pd.DataFrame, column: str) -> FloatArray | None:
+    """Standard errors by observation; None when none is known."""
+    table = rows.groupby(["n_cases", "draw"])[column].mean().sort_index().to_numpy(dtype=float)
+    return table if np.any(table > 0) else None

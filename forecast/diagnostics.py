@@ -15,6 +15,8 @@ from .types import FloatArray
 
 ENOUGH = 2000
 """Effective sample size from which interval ends are stable to about a twentieth of the posterior SD."""
+WEIGHTED = 1000
+"""Effective sample size that weighted draws, which are independent, must reach."""
 R_HAT = 1.01
 """Largest acceptable R-hat over ensembles (Vehtari et al. 2021)."""
 LENGTH = 50
@@ -28,13 +30,13 @@ class Diagnostics:
     """Numbers and messages on the convergence of one posterior."""
 
     ess: float
-    """Effective sample size of the worst parameter, summed over ensembles."""
-    tau: float
-    """Largest integrated autocorrelation time, in steps."""
-    rhat: float
-    """Largest R-hat over ensembles."""
-    acceptance: float
-    """Mean acceptance fraction."""
+    """Effective sample size: of the worst parameter, summed over ensembles, or of the importance weights."""
+    tau: float | None
+    """Largest integrated autocorrelation time, in steps; None without chains."""
+    rhat: float | None
+    """Largest R-hat over ensembles; None without chains."""
+    acceptance: float | None
+    """Mean acceptance fraction; None without chains."""
     messages: tuple[str, ...]
     """What falls short: number, meaning, remedy."""
 
@@ -61,8 +63,17 @@ def assess(chains: list[FloatArray], acceptance: list[float]) -> tuple[Diagnosti
     burn_in = int(min(np.ceil(5 * tau), steps // 2))
     kept = [chain[burn_in:] for chain in chains]
     ess = len(kept) * walkers * (steps - burn_in) / tau
-    found = Diagnostics(ess, tau, r_hat(kept), float(np.mean(acceptance)), ())
-    return Diagnostics(found.ess, tau, found.rhat, found.acceptance, _messages(found, steps)), burn_in
+    rhat, accepted = r_hat(kept), float(np.mean(acceptance))
+    return Diagnostics(ess, tau, rhat, accepted, _messages(ess, tau, rhat, accepted, steps)), burn_in
+
+
+def importance(ess: float) -> Diagnostics:
+    """Judge draws made by weighting."""
+    short = (
+        f"effective sample size {ess:.0f} of the weighted draws (needs {WEIGHTED}): interval ends are noisy; "
+        "read them to one digit less"
+    )
+    return Diagnostics(ess, None, None, None, (short,) if ess < WEIGHTED else ())
 
 
 def r_hat(ensembles: list[FloatArray]) -> float:
@@ -78,27 +89,25 @@ def r_hat(ensembles: list[FloatArray]) -> float:
     return float(np.max(np.sqrt((length - 1) / length + between / np.maximum(within, 1e-300))))
 
 
-def _messages(found: Diagnostics, steps: int) -> tuple[str, ...]:
+def _messages(ess: float, tau: float, rhat: float, acceptance: float, steps: int) -> tuple[str, ...]:
     checks = [
         (
-            steps < LENGTH * found.tau,
-            f"the chain is {steps / found.tau:.0f} autocorrelation times long (needs {LENGTH}): its own estimate of "
+            steps < LENGTH * tau,
+            f"the chain is {steps / tau:.0f} autocorrelation times long (needs {LENGTH}): its own estimate of "
             "convergence is not reliable; train more sizes or draws, the posterior has awkward tails",
         ),
         (
-            found.ess < ENOUGH,
-            f"effective sample size {found.ess:.0f} (needs {ENOUGH}): interval ends are noisy; "
-            "read them to one digit less",
+            ess < ENOUGH,
+            f"effective sample size {ess:.0f} (needs {ENOUGH}): interval ends are noisy; read them to one digit less",
         ),
         (
-            found.rhat > R_HAT,
-            f"R-hat {found.rhat:.3f} (needs <= {R_HAT}): independent ensembles disagree; the posterior may have "
+            rhat > R_HAT,
+            f"R-hat {rhat:.3f} (needs <= {R_HAT}): independent ensembles disagree; the posterior may have "
             "several modes, train another size between those you have",
         ),
         (
-            found.acceptance < ACCEPTANCE,
-            f"acceptance {found.acceptance:.2f} (needs {ACCEPTANCE}): the walkers hardly move; "
-            "treat the intervals as rough",
+            acceptance < ACCEPTANCE,
+            f"acceptance {acceptance:.2f} (needs {ACCEPTANCE}): the walkers hardly move; treat the intervals as rough",
         ),
     ]
     return tuple(message for failed, message in checks if failed)

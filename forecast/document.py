@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
 
-from . import noise, posterior
-from .exponential import NAMES
-from .forecast import Forecast, Gain, Question
+from .families import NAMED
+from .forecast import FamilyView, Forecast, Gain, Question
 from .posterior import Posterior
+from .prior import shipped_prior
 from .types import Interval, SizeInterval
-
-MODEL = "exponential"
-"""Name of the family every number comes from."""
 
 Document = dict[str, Any]
 
@@ -27,7 +22,7 @@ def forecast_document(forecasts: Sequence[Forecast], question: Question, version
         "seed": question.seed,
         "level": question.level,
         "eps": question.eps,
-        "scope": "test-set",
+        "scope": question.scope,
         "prior": prior_document(),
         "curves": [curve_document(forecast) for forecast in forecasts],
     }
@@ -35,8 +30,8 @@ def forecast_document(forecasts: Sequence[Forecast], question: Question, version
 
 def prior_document() -> Document:
     """Identity of the prior: its name and a hash of every number in it."""
-    numbers = [noise.GRID.tolist(), noise.MISFIT_GRID.tolist(), noise.PRIOR, posterior.STRAIGHT, posterior.FLAT]
-    return {"id": "vague-1", "hash": hashlib.sha256(json.dumps(numbers).encode()).hexdigest()[:16]}
+    prior = shipped_prior()
+    return {"id": prior.id, "hash": prior.hash}
 
 
 def curve_document(forecast: Forecast) -> Document:
@@ -53,22 +48,23 @@ def curve_document(forecast: Forecast) -> Document:
         "observed": curve.observed.tolist(),
         "draws": curve.draws.tolist(),
         "draw_sd": curve.draw_sd,
+        "case_sd": curve.case_sd,
         "n_test": curve.n_test,
         "n_left_out": curve.n_left_out,
         "n_annotated": curve.n_annotated,
         "n_max": forecast.reachable_gain.n_to if forecast.reachable_gain else None,
         "horizon": forecast.horizon,
-        "noise": _noise(forecast.posterior),
+        "noise": _noise(forecast.expected),
         "least_squares": _least_squares(forecast),
         "posterior": _parameters(forecast),
         "plateau": _plateau(forecast),
-        "families": _families(forecast),
+        "families": [_family(view) for view in forecast.families],
         "reachable_gain": _gain(forecast.reachable_gain, p_below_eps=True),
         "gain_doubling": _gain(forecast.gain_doubling, p_below_eps=False),
         "at": [
             {
                 "n": one.n,
-                "model": MODEL,
+                "model": forecast.question.model,
                 "mean": one.mean,
                 **_interval(one.expected),
                 "next_run": {"lo": one.next_run.lo, "hi": one.next_run.hi},
@@ -76,8 +72,9 @@ def curve_document(forecast: Forecast) -> Document:
             }
             for one in forecast.at
         ],
+        "sensitivity": _sensitivity(forecast),
         "n_for_target": _target(forecast),
-        "diagnostics": _diagnostics(forecast.posterior),
+        "diagnostics": _diagnostics(forecast),
         "backtest": [
             {
                 "from_sizes": list(test.from_sizes),
@@ -117,11 +114,9 @@ def _least_squares(forecast: Forecast) -> Document | None:
         return None
     size, score = fit.plateau(forecast.question.eps)
     return {
-        "DM": fit.dm,
-        "D0": fit.d0,
-        "k": fit.k,
-        "stderr": {name: _number(error) for name, error in zip(NAMES, fit.stderr, strict=True)},
-        "plateau_n": size,
+        **fit.parameters,
+        "stderr": {name: _number(error) for name, error in zip(fit.family.names, fit.stderr, strict=True)},
+        "plateau_n": _number(size),
         "plateau_score": score,
         "status": fit.status,
     }
@@ -130,7 +125,7 @@ def _least_squares(forecast: Forecast) -> Document | None:
 def _parameters(forecast: Forecast) -> Document | None:
     if forecast.posterior is None:
         return None
-    columns = zip(NAMES, forecast.posterior.flat.T, strict=True)
+    columns = forecast.posterior.parameters().items()
     return {name: _interval(Interval.of(draws, forecast.question.level)) for name, draws in columns}
 
 
@@ -139,7 +134,7 @@ def _plateau(forecast: Forecast) -> Document | None:
     if plateau is None:
         return None
     return {
-        "model": MODEL,
+        "model": NAMED.name,
         "n": _size(plateau.size),
         "score": _interval(plateau.score),
         "p_reached": plateau.p_reached,
@@ -147,11 +142,26 @@ def _plateau(forecast: Forecast) -> Document | None:
     }
 
 
-def _families(forecast: Forecast) -> list[Document]:
-    plateau = forecast.plateau
-    if plateau is None:
-        return []
-    return [{"name": MODEL, "weight": 1.0, "plateau_n": plateau.size.median, "plateau_score": plateau.score.median}]
+def _family(view: FamilyView) -> Document:
+    return {
+        "name": view.family.name,
+        "weight": view.weight,
+        "plateau_n": view.plateau.size.median,
+        "plateau_score": view.plateau.score.median,
+        "score_n_max": _interval(view.score),
+        "reachable_gain": _gain(view.gain, p_below_eps=True),
+        "least_squares": None if view.fit is None else {**view.fit.parameters, "status": view.fit.status},
+    }
+
+
+def _sensitivity(forecast: Forecast) -> Document | None:
+    found = forecast.sensitivity
+    if found is None:
+        return None
+    return {
+        "vague": _gain(found.vague, p_below_eps=True),
+        "learned": _gain(found.learned, p_below_eps=True),
+    }
 
 
 def _gain(gain: Gain | None, p_below_eps: bool) -> Document | None:
@@ -168,15 +178,18 @@ def _target(forecast: Forecast) -> Document | None:
     return {"target": found.target, **_size(found.size), "p_unreachable": found.p_unreachable}
 
 
-def _diagnostics(found: Posterior | None) -> Document | None:
-    if found is None:
+def _diagnostics(forecast: Forecast) -> Document | None:
+    posterior, expected, check = forecast.posterior, forecast.expected, forecast.check
+    if posterior is None or expected is None or check is None:
         return None
-    d = found.diagnostics
+    d = posterior.diagnostics
     return {
         "ess": d.ess,
         "tau": d.tau,
         "rhat": d.rhat,
         "acceptance": d.acceptance,
-        "ok": d.ok,
-        "messages": list(d.messages),
+        "expected_ess": expected.diagnostics.ess,
+        "predictive_check": {"p_dip": check.p_dip, "p_misfit": check.p_misfit},
+        "ok": not forecast.messages,
+        "messages": list(forecast.messages),
     }

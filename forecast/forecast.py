@@ -6,12 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import exponential
+from .checks import PredictiveCheck, predictive_check
 from .curve import Curve
 from .errors import InputError
+from .families import FAMILIES, NAMED, Family
 from .fit import LeastSquaresFit, least_squares
-from .noise import mean_covariance, overlap
-from .posterior import Posterior, sample_posterior
+from .noise import overlap
+from .population import population_posterior
+from .posterior import Posterior
+from .prior import AVERAGE, shipped_prior
+from .quadrature import quadrature
+from .sampler import sample_posterior
 from .types import FloatArray, Interval, SizeInterval
 
 HORIZON = 4
@@ -20,8 +25,10 @@ FEWEST_SIZES = 3
 """Sizes below which no curve is forecast."""
 SURE = 0.95
 """Probability from which the plateau counts as reached, and annotating stops."""
-DIP = 3.0
-"""Standard errors by which a larger size must score lower before the curve counts as ill-behaved."""
+SCOPES = ("test-set", "population")
+"""Whose mean a forecast is about: that of this test set, or of all patients."""
+NOTABLE = 0.05
+"""Weight from which a family is asked when families are compared."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,10 @@ class Question:
     """Score to find the necessary size for."""
     reach: int | None = None
     """Cases the user could ever annotate (N_max); by default the horizon."""
+    model: str = AVERAGE
+    """What expected scores and gains come from: `average`, or a family by its name, then by MCMC."""
+    scope: str = SCOPES[0]
+    """`test-set`: the mean on this test set; `population`: also which patients happen to be in it."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be asked."""
@@ -52,6 +63,10 @@ class Question:
             raise InputError(f"the cases that could ever be annotated (reach) must be >= 1, found {self.reach}.")
         if any(n < 1 for n in self.at):
             raise InputError(f"sizes to forecast at must be >= 1, found {min(self.at)}.")
+        if self.model not in (AVERAGE, *FAMILIES):
+            raise InputError(f"unknown family {self.model!r}: there is {', '.join([AVERAGE, *FAMILIES])}.")
+        if self.scope not in SCOPES:
+            raise InputError(f"unknown scope {self.scope!r}: there is {' and '.join(SCOPES)}.")
         if not 0 <= self.seed < 2**63:
             raise InputError(f"the seed must be a whole number >= 0, found {self.seed}.")
 
@@ -106,8 +121,32 @@ class SizeForTarget:
 
 
 @dataclass(frozen=True)
+class FamilyView:
+    """What one family alone says, by quadrature."""
+
+    family: Family
+    weight: float
+    """Posterior probability in the weighted average; 0 for a family outside it."""
+    plateau: Plateau
+    gain: Gain
+    """Reachable gain."""
+    score: Interval
+    """Expected score at N_max."""
+    fit: LeastSquaresFit | None
+    """None with fewer sizes than parameters."""
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """The reachable gain under other priors than the shipped one."""
+
+    vague: Gain
+    learned: Gain
+
+
+@dataclass(frozen=True)
 class Backtest:
-    """The largest size forecast from the smaller ones, against what was then observed."""
+    """A larger size forecast from smaller ones, against what was then observed."""
 
     from_sizes: tuple[int, ...]
     n: int
@@ -137,86 +176,169 @@ class Forecast:
     question: Question
     verdict: Verdict
     fit: LeastSquaresFit | None = None
+    """The named model by least squares."""
     posterior: Posterior | None = None
+    """The named model, by MCMC (by quadrature in the scope of the population)."""
+    expected: Posterior | None = None
+    """What expected scores, gains and sizes for a target come from: the average, or the family asked for."""
     plateau: Plateau | None = None
+    """Of the named model."""
+    families: tuple[FamilyView, ...] = ()
     reachable_gain: Gain | None = None
     gain_doubling: Gain | None = None
+    sensitivity: Sensitivity | None = None
     at: tuple[ScoreAt, ...] = ()
     n_for_target: SizeForTarget | None = None
+    check: PredictiveCheck | None = None
     backtest: tuple[Backtest, ...] = ()
 
     @property
     def horizon(self) -> int:
         """Largest size the pilots can speak of."""
-        return HORIZON * int(self.curve.sizes[-1])
+        return horizon_of(self.curve)
+
+    @property
+    def named_view(self) -> FamilyView | None:
+        """The named model among the families; None where too few sizes were trained."""
+        return next((view for view in self.families if view.family is NAMED), None)
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """What falls short in sampling and in the predictive check: number, meaning, remedy."""
+        found: tuple[str, ...] = ()
+        for part in (self.posterior, self.expected):
+            found += tuple(m for m in part.diagnostics.messages if m not in found) if part else ()
+        return found + (self.check.messages if self.check else ())
+
+
+def horizon_of(curve: Curve) -> int:
+    """Largest size the pilots of a curve can speak of."""
+    return HORIZON * int(curve.sizes[-1])
 
 
 def forecast_curve(curve: Curve, question: Question | None = None, *, backtest: bool = True) -> Forecast:
-    """Fit a curve by least squares and MCMC and say what follows.
+    """Fit a curve by least squares and MCMC, average the families, and say what follows.
 
     Args:
         curve: The observed scores.
         question: What to report; defaults as in `Question`.
-        backtest: Also forecast the largest size from the smaller ones.
+        backtest: Also forecast larger sizes from smaller ones, and compare families and priors.
+
+    Raises:
+        InputError: The scope is the population but nothing is known of the spread over test cases.
     """
     question = question or Question()
     if len(curve.sizes) < FEWEST_SIZES:
         sizes = ", ".join(map(str, curve.sizes))
         reason = f"{len(curve.sizes)} size(s) trained ({sizes}); a forecast needs at least {FEWEST_SIZES}, better 5."
         return Forecast(curve, question, Verdict("too_few_sizes", reason))
-    posterior = sample_posterior(curve, question.seed)
+    posterior = _posterior(curve, question, NAMED.name)
+    expected = posterior if question.model == NAMED.name else _posterior(curve, question, question.model)
     plateau = plateau_of(posterior, question)
-    reachable, doubling = gains(posterior, question)
+    reachable, doubling = gains(expected, question)
+    check = predictive_check(expected if question.scope == SCOPES[0] else quadrature(curve, question.seed))
+    views = family_views(curve, expected, question)
     return Forecast(
         curve=curve,
         question=question,
-        verdict=_verdict(posterior, plateau, question),
+        verdict=_verdict(curve, plateau, reachable, check, views, expected, question),
         fit=least_squares(curve),
         posterior=posterior,
+        expected=expected,
         plateau=plateau,
+        families=views,
         reachable_gain=reachable,
         gain_doubling=doubling,
-        at=tuple(score_at(posterior, n, question.level) for n in question.at),
-        n_for_target=None if question.target is None else size_for_target(posterior, question.target, question.level),
-        backtest=_backtest(curve, question) if backtest else (),
+        sensitivity=_sensitivity(curve, question) if backtest else None,
+        at=tuple(score_at(expected, n, question.level) for n in question.at),
+        n_for_target=None if question.target is None else size_for_target(expected, question.target, question.level),
+        check=check,
+        backtest=rolling_origin(curve, question) if backtest else (),
     )
 
 
+def _posterior(curve: Curve, question: Question, model: str) -> Posterior:
+    """MCMC for one family, quadrature for the average and for the population."""
+    if question.scope == "population":
+        return population_posterior(curve, question.seed, model=model)
+    if model == AVERAGE:
+        return quadrature(curve, question.seed)
+    return sample_posterior(curve, question.seed, model=model)
+
+
 def plateau_of(posterior: Posterior, question: Question) -> Plateau:
-    """Posterior of the plateau size and score of the named model."""
+    """Posterior of the plateau size and score of the posterior's own model."""
     curve = posterior.curve
-    sizes = exponential.plateau_size(*posterior.flat.T, eps=question.eps)
-    horizon = HORIZON * int(curve.sizes[-1])
+    sizes = posterior.plateau_sizes(question.eps)
+    horizon = horizon_of(curve)
     return Plateau(
         size=SizeInterval.of(sizes, question.level, horizon),
-        score=Interval.of(exponential.score(sizes, *posterior.flat.T), question.level),
+        score=Interval.of(np.maximum(posterior.dm - question.eps, posterior.dm - posterior.amplitude), question.level)
+        if all(family.at_zero for family in posterior.families)
+        else Interval.of(posterior.dm - question.eps, question.level),
         p_reached=float(np.mean(sizes <= curve.n_annotated)),
         p_beyond_horizon=float(np.mean(sizes > horizon)),
     )
 
 
+def family_views(curve: Curve, expected: Posterior, question: Question) -> tuple[FamilyView, ...]:
+    """What each family says on its own, and its weight in the average."""
+    averaged = expected if expected.model == AVERAGE else quadrature(curve, question.seed)
+    weights = dict(zip((family.name for family in averaged.families), averaged.weights, strict=True))
+    views = []
+    for family in FAMILIES.values():
+        alone = quadrature(curve, question.seed, model=family.name)
+        gain, _ = gains(alone, question)
+        views.append(
+            FamilyView(
+                family=family,
+                weight=float(weights.get(family.name, 0.0)),
+                plateau=plateau_of(alone, question),
+                gain=gain,
+                score=Interval.of(alone.scores(gain.n_to), question.level),
+                fit=least_squares(curve, family) if len(curve.sizes) >= len(family.names) else None,
+            )
+        )
+    return tuple(views)
+
+
 def gains(posterior: Posterior, question: Question) -> tuple[Gain, Gain]:
     """Reachable gain (to N_max, at most the horizon unless asked) and the gain of doubling."""
     now = posterior.curve.n_annotated
-    reach = question.reach or HORIZON * int(posterior.curve.sizes[-1])
+    reach = question.reach or horizon_of(posterior.curve)
     return _gain(posterior, now, max(reach, now), question), _gain(posterior, now, 2 * now, question)
 
 
+def gain_draws(posterior: Posterior, start: int, end: int) -> FloatArray:
+    """Draws of `D(end) - D(start)` with the misfit of the larger size, shape [draws]."""
+    before, after = posterior.scores([start, end])
+    rng = np.random.default_rng([posterior.seed, 7, start, end])
+    return np.asarray(after - before + posterior.noise[:, 2] * rng.standard_normal(len(after)))
+
+
 def _gain(posterior: Posterior, start: int, end: int, question: Question) -> Gain:
-    gain = posterior.scores(end) - posterior.scores(start)
+    gain = gain_draws(posterior, start, end) if end > start else np.zeros(len(posterior.dm))
     return Gain(start, end, Interval.of(gain, question.level), float(np.mean(gain <= question.eps)))
+
+
+def _sensitivity(curve: Curve, question: Question) -> Sensitivity:
+    vague, learned = (
+        gains(quadrature(curve, question.seed, model=question.model, prior=shipped_prior(share)), question)[0]
+        for share in (0.0, 1.0)
+    )
+    return Sensitivity(vague, learned)
 
 
 def score_at(posterior: Posterior, n: int, level: float) -> ScoreAt:
     """The expected score at n and the next run there, both as intervals."""
-    curve_at = exponential.score(n, *posterior.predictive.T)
+    curve_at = posterior.scores(n)
     expected, next_run = _with_noise(posterior, curve_at, n)
     return ScoreAt(
         n=n,
         expected=Interval.of(expected, level),
         mean=float(curve_at.mean()),
         next_run=Interval.of(next_run, level),
-        within_horizon=n <= HORIZON * int(posterior.curve.sizes[-1]),
+        within_horizon=n <= horizon_of(posterior.curve),
     )
 
 
@@ -237,45 +359,64 @@ def _with_noise(
 
 def size_for_target(posterior: Posterior, target: float, level: float) -> SizeForTarget:
     """Posterior of the smallest n with `D(n) >= target`."""
-    sizes = exponential.size_for_score(target, *posterior.flat.T)
-    horizon = HORIZON * int(posterior.curve.sizes[-1])
+    sizes = posterior.sizes_for(target)
+    horizon = horizon_of(posterior.curve)
     return SizeForTarget(target, SizeInterval.of(sizes, level, horizon), float(np.mean(np.isinf(sizes))))
 
 
-def _backtest(curve: Curve, question: Question) -> tuple[Backtest, ...]:
-    if len(curve.sizes) <= FEWEST_SIZES:
-        return ()
-    earlier = curve.without_largest(1)
-    posterior = sample_posterior(earlier, question.seed, quick=True)
-    n, last = int(curve.sizes[-1]), curve.n == curve.sizes[-1]
-    shared = float(overlap(curve)[np.ix_(last, last)].mean())
-    _, runs = _with_noise(posterior, exponential.score(n, *posterior.predictive.T), n, int(last.sum()), shared)
-    sizes = tuple(int(s) for s in earlier.sizes)
-    return (Backtest(sizes, n, float(curve.observed[-1]), Interval.of(runs, question.level)),)
+def rolling_origin(curve: Curve, question: Question) -> tuple[Backtest, ...]:
+    """Forecast the next and the largest size from every smaller set of at least three sizes."""
+    tests = []
+    for dropped in range(len(curve.sizes) - FEWEST_SIZES, 0, -1):
+        earlier = curve.without_largest(dropped)
+        model = question.model if len(earlier.sizes) >= FEWEST_SIZES else AVERAGE
+        posterior = quadrature(earlier, question.seed, model=model)
+        ahead = curve.sizes[-dropped:]
+        tests += [_backtest(curve, posterior, int(n), question.level) for n in sorted({ahead[0], ahead[-1]})]
+    return tuple(tests)
 
 
-def _verdict(posterior: Posterior, plateau: Plateau, question: Question) -> Verdict:
-    curve = posterior.curve
-    dip = _dip(posterior)
-    horizon = HORIZON * int(curve.sizes[-1])
-    if dip:
-        return Verdict("ill_behaved", dip)
-    if plateau.p_reached >= SURE:
+def _backtest(curve: Curve, posterior: Posterior, n: int, level: float) -> Backtest:
+    there = curve.n == n
+    shared = float(overlap(curve)[np.ix_(there, there)].mean())
+    _, runs = _with_noise(posterior, posterior.scores(n), n, int(there.sum()), shared)
+    sizes = tuple(int(size) for size in posterior.curve.sizes)
+    return Backtest(sizes, n, float(curve.y[there].mean()), Interval.of(runs, level))
+
+
+def _verdict(
+    curve: Curve,
+    plateau: Plateau,
+    gain: Gain,
+    check: PredictiveCheck,
+    views: tuple[FamilyView, ...],
+    expected: Posterior,
+    question: Question,
+) -> Verdict:
+    if check.ill_behaved:
+        return Verdict("ill_behaved", _dip_words(curve, check))
+    if gain.p_below_eps >= SURE:
         return Verdict(
             "plateau_reached",
-            f"with probability {plateau.p_reached:.2f} the {curve.n_annotated} annotated cases are within "
-            f"{question.eps:g} of the ceiling.",
+            f"gain below eps: with probability {gain.p_below_eps:.2f} going from {gain.n_from} to {gain.n_to} cases "
+            f"adds at most {question.eps:g}.",
         )
+    disagreement = _disagreement(views, expected, gain, question)
+    if disagreement:
+        return Verdict("families_disagree", disagreement)
+    horizon = horizon_of(curve)
     if plateau.p_beyond_horizon > 0.5:
         return Verdict(
             "beyond_horizon",
             f"the plateau is beyond what these pilots can tell: more than {horizon} cases with probability "
-            f"{plateau.p_beyond_horizon:.2f}, at least {plateau.size.lo:.0f} (lower end of the interval).",
+            f"{plateau.p_beyond_horizon:.2f}, at least {plateau.size.lo:.0f} (lower end of the interval, exponential "
+            "plateau).",
         )
     return Verdict(
         "plateau_ahead",
-        f"the plateau is {_words(plateau.size)} cases ({question.level:.0%} interval); {curve.n_annotated} are "
-        f"annotated, and they are enough with probability {plateau.p_reached:.2f}.",
+        f"up to {gain.n_to} cases can add {gain.interval.median:.3f} [{gain.interval.lo:.3f}, {gain.interval.hi:.3f}]; "
+        f"the exponential plateau levels off {_words(plateau.size)} cases ({question.level:.0%} intervals); "
+        f"{curve.n_annotated} are annotated.",
     )
 
 
@@ -284,19 +425,23 @@ def _words(size: SizeInterval) -> str:
     return f"{median} [{size.lo:.0f}, {'>' if size.hi_censored else ''}{size.hi:.0f}]"
 
 
-def _dip(posterior: Posterior) -> str | None:
-    """A fall between two sizes that the noise cannot explain, in words."""
-    curve = posterior.curve
-    covariance = mean_covariance(curve, *posterior.noise_rms)
-    variance = np.diag(covariance)
-    falls = curve.observed[:, None] - curve.observed[None, :]
-    error = np.sqrt(np.maximum(variance[:, None] + variance[None, :] - 2 * covariance, 1e-12))
-    ratio = np.triu(falls / error, 1)
-    i, j = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
-    if ratio[i, j] <= DIP:
+def _disagreement(views: tuple[FamilyView, ...], expected: Posterior, gain: Gain, question: Question) -> str | None:
+    """The families of notable weight that alone expect a score outside the forecast interval, in words."""
+    found = Interval.of(expected.scores(gain.n_to), question.level)
+    outside = [view for view in views if view.weight >= NOTABLE and not found.lo <= view.score.median <= found.hi]
+    if not outside:
         return None
+    words = ", ".join(f"the {view.family.name} {view.score.median:.3f} (weight {view.weight:.2f})" for view in outside)
     return (
-        f"the score falls from {curve.observed[i]:.3f} at {curve.sizes[i]} to {curve.observed[j]:.3f} at "
-        f"{curve.sizes[j]} cases, {ratio[i, j]:.1f} standard errors: noise does not explain it. Look at the cases "
-        "and runs of the larger size."
+        f"at {gain.n_to} cases the forecast is {found.median:.3f} [{found.lo:.3f}, {found.hi:.3f}], but alone "
+        f"{words} would be expected: what these scores can tell depends on the family. Train a larger size."
+    )
+
+
+def _dip_words(curve: Curve, check: PredictiveCheck) -> str:
+    assert check.dip is not None
+    before, after = (curve.observed[list(curve.sizes).index(n)] for n in check.dip)
+    return (
+        f"the score falls from {before:.3f} at {check.dip[0]} to {after:.3f} at {check.dip[1]} cases; noise explains "
+        f"a fall like this with probability {check.p_dip:.4f} only. Look at the cases and runs of these sizes."
     )

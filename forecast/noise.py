@@ -6,35 +6,41 @@ drawn. Two draws from one pool overlap: subset noise of two runs covaries as
 subsets of a pool of N, so at n = N all draws are one set, as they must be. On top, a misfit SD per size, shared
 by its draws: no curve family is exactly true.
 
-The three SDs are unknown. They are integrated over a grid with a vague log-normal prior rather than fixed, so
-every interval includes not knowing them.
+The three SDs are unknown. They are integrated over a grid rather than fixed, so every interval includes not
+knowing them. The grid is even in the logarithm of the SD at the smallest size; a few make-ups (what share of that
+variance falls with n, and whether it is shared along a draw) keep the rest robust. The covariance without misfit is
+then that variance times one matrix per make-up, and everything follows from a few small eigenvalue problems.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.optimize import nnls
 
 from .curve import Curve
-from .types import FloatArray
+from .types import FloatArray, IntArray
 
-GRID = np.geomspace(0.0005, 0.12, 8)
-"""SDs tried for training noise and, at the smallest size, for subset noise (score units)."""
-MISFIT_GRID = np.array([0.001, 0.003, 0.009])
-"""Misfit SDs tried (score units)."""
-PRIOR = {"training": (0.006, 1.0), "subset": (0.012, 1.0), "misfit": (0.003, 0.8)}
-"""Median (score units) and log-SD of the log-normal priors; vague, centred on typical nnU-Net pilots."""
+SPREADS = np.geomspace(0.0005, 0.15, 16)
+"""SDs of one run at the smallest size (score units)."""
+SHAPES = ((0.1, True), (0.5, True), (0.85, True), (0.99, True), (0.6, False), (0.99, False))
+"""How the noise is made up: the share of that variance that falls with n, and whether that part is subset noise
+shared along a draw's nested sizes, or independent from run to run."""
+SPREAD_PRIOR = (0.013, 1.0)
+"""Median (score units) and log-SD of the log-normal prior on the SD of one run at the smallest size; vague, centred
+on typical nnU-Net pilots."""
+KNOWN_LOG_SD, KNOWN_SHARE_SD = 0.25, 0.25
+"""How far given standard errors are trusted: log-SD of the scale, SD of the subset share."""
 
 
 @dataclass(frozen=True)
 class NoiseGrid:
     """The likelihood of a mean curve, marginal over the noise SDs, exact in the per-size means.
 
-    For noise g, `log p(y | m, g) = constant[g] - |root[g] m - target[g]|^2 / 2` with m the expected score at
-    each distinct size: the observations enter only through their generalised per-size means.
+    For noise g, `log p(y, g | m) = constant[g] - sum_j precision[g, j] (rotation[shape[g]] (m - means))_j^2 / 2`
+    with m the expected score at each distinct size: the observations enter only through their generalised
+    per-size means, which depend on the make-up of the noise alone.
     """
 
     tau0: FloatArray
@@ -43,17 +49,19 @@ class NoiseGrid:
     """Subset-noise SD of one case; subset noise of a run is tau1 / sqrt(n), shape [grid]."""
     misfit: FloatArray
     """Misfit SD, shape [grid]."""
-    root: FloatArray
-    """Upper Cholesky factor of the precision of the per-size means, shape [grid, sizes, sizes]."""
-    target: FloatArray
-    """`root @ means`, shape [grid, sizes]."""
+    rotation: FloatArray
+    """Eigenvectors of the covariance of the per-size means, as rows, shape [shapes, sizes, sizes]."""
+    centre: FloatArray
+    """Rotated generalised means, shape [shapes, sizes]."""
+    precision: FloatArray
+    """Inverse variances along the rows of the rotation, shape [shapes, grid / shapes, sizes]."""
     constant: FloatArray
-    """Log prior weight plus the part of the log-likelihood that does not depend on the curve, shape [grid]."""
+    """Log prior plus the part of the log-likelihood that does not depend on the curve, shape [grid]."""
     source: str
     """Where the noise scale came from."""
 
-    def log_likelihood_terms(self, means: FloatArray) -> FloatArray:
-        """`log p(y, g | m)` for every noise g.
+    def quadratic(self, means: FloatArray) -> FloatArray:
+        """Squared distance of mean curves from the data under each noise.
 
         Args:
             means: Expected score at each distinct size, shape [points, sizes].
@@ -61,11 +69,15 @@ class NoiseGrid:
         Returns:
             Shape [points, grid].
         """
-        grid, sizes, _ = self.root.shape
-        whitened = means @ self.root.reshape(grid * sizes, sizes).T - self.target.reshape(-1)
-        whitened = whitened.reshape(len(means), grid, sizes)
-        squares: FloatArray = np.einsum("pgs,pgs->pg", whitened, whitened)
-        return self.constant - 0.5 * squares
+        parts = [
+            ((means @ turn.T - centre) ** 2) @ precision.T
+            for turn, centre, precision in zip(self.rotation, self.centre, self.precision, strict=True)
+        ]
+        return np.concatenate(parts, axis=1)
+
+    def log_likelihood_terms(self, means: FloatArray) -> FloatArray:
+        """`log p(y, g | m)` for every noise g, shape [points, grid]."""
+        return self.constant - 0.5 * self.quadratic(means)
 
     def log_likelihood(self, means: FloatArray) -> FloatArray:
         """Log-likelihood of mean curves, marginal over the noise, shape [points]."""
@@ -79,9 +91,13 @@ class NoiseGrid:
         terms = self.log_likelihood_terms(means)
         steps = np.cumsum(np.exp(terms - terms.max(axis=1, keepdims=True)), axis=1)
         pick = (steps < rng.random((len(means), 1)) * steps[:, -1:]).sum(axis=1)
-        table: FloatArray = np.stack([self.tau0, self.tau1, self.misfit], axis=1)
-        picked: FloatArray = table[np.minimum(pick, len(self.tau0) - 1)]
+        picked: FloatArray = self.table[np.minimum(pick, len(self.tau0) - 1)]
         return picked
+
+    @property
+    def table(self) -> FloatArray:
+        """(tau0, tau1, misfit) of every noise, shape [grid, 3]."""
+        return np.stack([self.tau0, self.tau1, self.misfit], axis=1)
 
 
 def overlap(curve: Curve) -> FloatArray:
@@ -106,46 +122,88 @@ def mean_covariance(curve: Curve, tau0: float, tau1: float, misfit: float) -> Fl
     return tau1**2 * shared + np.diag(tau0**2 / curve.draws + misfit**2)
 
 
-def noise_grid(curve: Curve) -> NoiseGrid:
-    """Build the likelihood of a curve's observations over the grid of noise SDs."""
-    training, subset = PRIOR["training"], PRIOR["subset"]
-    source = "scatter about the curve" if np.all(curve.draws < 2) else "draws"
+def noise_grid(curve: Curve, misfit: FloatArray, misfit_mass: FloatArray) -> NoiseGrid:
+    """Build the likelihood of a curve's observations over the grid of noise SDs.
+
+    Args:
+        curve: The observations.
+        misfit: Misfit SDs to integrate over, shape [misfits].
+        misfit_mass: Their prior probabilities, shape [misfits].
+    """
+    spreads, log_mass, source = _spreads(curve)
+    smallest = float(curve.sizes[0])
+    spread, sd = (a.ravel() for a in np.meshgrid(spreads, misfit, indexing="ij"))
+    parts = [_per_shape(curve, *shape, spread, sd) for shape in SHAPES]
+    log_prior = log_mass[:, :, None] + np.log(misfit_mass)
+    shares = np.repeat([share for share, _ in SHAPES], len(spread))
+    spread, sd = np.tile(spread, len(SHAPES)), np.tile(sd, len(SHAPES))
+    return NoiseGrid(
+        tau0=spread * np.sqrt(1 - shares),
+        tau1=spread * np.sqrt(shares * smallest),
+        misfit=sd,
+        rotation=np.array([rotation for rotation, _, _, _ in parts]),
+        centre=np.array([centre for _, centre, _, _ in parts]),
+        precision=np.array([precision for _, _, precision, _ in parts]),
+        constant=np.concatenate([constant for _, _, _, constant in parts]) + log_prior.ravel(),
+        source=source,
+    )
+
+
+def _spreads(curve: Curve) -> tuple[FloatArray, FloatArray, str]:
+    """SDs at the smallest size, their log prior by make-up, shape [shapes, spreads], and its source."""
     if curve.se_draws is not None:
-        scale = curve.se_draws / np.sqrt(2)
-        training, subset, source = (scale, 0.5), (scale, 0.5), "se_draws"
-    grid = np.array(list(product(GRID, GRID, MISFIT_GRID)))
-    tau0, at_smallest, misfit = grid.T
-    tau1 = at_smallest * np.sqrt(curve.sizes[0])
-    priors = ((tau0, training), (at_smallest, subset), (misfit, PRIOR["misfit"]))
-    log_prior = np.sum([_log_normal(values, *prior) for values, prior in priors], axis=0)
-    return _whiten(curve, tau0, tau1, misfit, log_prior - logsumexp(log_prior), source)
+        middle, share = _smooth_errors(curve.n, curve.se_draws)
+        spreads = middle * np.geomspace(0.55, 1 / 0.55, 5)
+        log_mass = _normal(np.log(spreads / middle) / KNOWN_LOG_SD)
+        by_share = _normal((np.array([one for one, _ in SHAPES]) - share) / KNOWN_SHARE_SD)
+        return spreads, by_share[:, None] + log_mass, "se_draws"
+    median, log_sd = SPREAD_PRIOR
+    log_mass = _normal(np.log(SPREADS / median) / log_sd)
+    source = "scatter about the curve" if np.all(curve.draws < 2) else "draws"
+    return SPREADS, np.tile(log_mass - np.log(len(SHAPES)), (len(SHAPES), 1)), source
 
 
-def _log_normal(values: FloatArray, median: float, log_sd: float) -> FloatArray:
-    """Log-density over log(values): the grid is even in the logarithm."""
-    return np.asarray(-0.5 * (np.log(values / median) / log_sd) ** 2)
+def _normal(z: FloatArray) -> FloatArray:
+    """Log probabilities of a normal on an even grid."""
+    log_mass = -0.5 * z**2
+    found: FloatArray = log_mass - np.log(np.exp(log_mass).sum())
+    return found
 
 
-def _whiten(
-    curve: Curve, tau0: FloatArray, tau1: FloatArray, misfit: FloatArray, log_prior: FloatArray, source: str
-) -> NoiseGrid:
+def _smooth_errors(n: IntArray, errors: FloatArray) -> tuple[float, float]:
+    """SD at the smallest size and its subset share, from `se^2 = a + b / n` by non-negative least squares.
+
+    A smooth variance, never the errors one by one: they correlate with the estimates and bias the fit.
+    """
+    known = np.isfinite(errors) & (errors > 0)
+    relative = n.min() / n[known]
+    (training, subset), _ = nnls(np.stack([np.ones_like(relative), relative], axis=1), errors[known] ** 2)
+    total = max(training + subset, 1e-8)
+    return float(np.sqrt(total)), float(subset / total)
+
+
+def _per_shape(
+    curve: Curve, share: float, nested: bool, spread: FloatArray, misfit: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Rotation, centre, precision [grid, sizes] and constant [grid] for one make-up of the noise."""
+    falling = overlap(curve) if nested else np.diag(1 / curve.n)
+    unit = (1 - share) * np.eye(len(curve.n)) + share * float(curve.sizes[0]) * falling
     design = (curve.n[:, None] == curve.sizes[None, :]).astype(float)
-    same_size = design @ design.T
-    covariance = (
-        tau0[:, None, None] ** 2 * np.eye(len(curve.n))
-        + tau1[:, None, None] ** 2 * overlap(curve)
-        + misfit[:, None, None] ** 2 * same_size
+    lower = np.linalg.cholesky(unit)
+    half = np.linalg.solve(lower, np.c_[design, curve.y])
+    columns, y = half[:, :-1], half[:, -1]
+    covariance = np.linalg.inv(columns.T @ columns)
+    means = covariance @ (columns.T @ y)
+    rest = float(((y - columns @ means) ** 2).sum())
+    variance, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
+    precision = 1 / (spread[:, None] ** 2 * variance + misfit[:, None] ** 2)
+    within = len(curve.y) - len(variance)
+    log_det_unit = 2 * np.log(np.diag(lower)).sum() - np.log(variance).sum()
+    constant = -0.5 * (
+        rest / spread**2
+        + 2 * within * np.log(spread)
+        + log_det_unit
+        - np.log(precision).sum(axis=1)
+        + len(curve.y) * np.log(2 * np.pi)
     )
-    lower = np.linalg.cholesky(covariance)
-    half = np.linalg.solve(
-        lower, np.broadcast_to(np.c_[design, curve.y], (len(tau0), *design.shape[:1], design.shape[1] + 1))
-    )
-    columns, y = half[..., :-1], half[..., -1]
-    cross = np.swapaxes(columns, 1, 2)
-    precision = cross @ columns
-    root = np.swapaxes(np.linalg.cholesky(precision), 1, 2)
-    means = np.linalg.solve(precision, (cross @ y[..., None]))[..., 0]
-    rest = ((y - (columns @ means[..., None])[..., 0]) ** 2).sum(axis=1)
-    log_det = 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
-    constant = log_prior - 0.5 * (rest + log_det + len(curve.y) * np.log(2 * np.pi))
-    return NoiseGrid(tau0, tau1, misfit, root, (root @ means[..., None])[..., 0], constant, source)
+    return vectors.T, vectors.T @ means, precision, constant

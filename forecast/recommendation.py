@@ -14,15 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from . import exponential
 from .errors import InputError
 from .forecast import SURE, Forecast, ScoreAt, score_at
 from .noise import mean_covariance
 from .stability import RoundSummary, round_stability
 
 LIKELY = 0.8
-"""Probability of reaching the goal that a batch is sized for: a further round costs weeks, and the exponential
-flattens early."""
+"""Probability of reaching the goal that a batch is sized for: a further round costs weeks."""
 SHARE = 4
 """A batch is at least the pool divided by this: a size much like the last tells nothing new."""
 GROWTH = 2.0
@@ -164,13 +162,13 @@ def recommend_all(
 
 def _decide(forecast: Forecast, situation: Situation) -> Recommendation:
     name, gain = forecast.curve.name, forecast.reachable_gain
-    if forecast.posterior is None or gain is None:
+    if forecast.expected is None or gain is None:
         return Recommendation("train_pilots", forecast.verdict.reason + " Train pilots at more sizes.", name)
     if forecast.verdict.code == "ill_behaved":
         return Recommendation("cannot_tell", forecast.verdict.reason, name)
-    if not forecast.posterior.diagnostics.ok:
+    if not forecast.expected.diagnostics.ok:
         return Recommendation(
-            "cannot_tell", "the posterior did not converge: " + forecast.posterior.diagnostics.messages[0] + ".", name
+            "cannot_tell", "the posterior did not converge: " + forecast.expected.diagnostics.messages[0] + ".", name
         )
     now, largest = forecast.curve.n_annotated, int(forecast.curve.sizes[-1])
     if now > GROWTH * largest:
@@ -218,7 +216,7 @@ def _words(forecast: Forecast) -> str:
 
 
 def _is_flat(forecast: Forecast) -> bool:
-    curve, posterior = forecast.curve, forecast.posterior
+    curve, posterior = forecast.curve, forecast.expected
     assert posterior is not None
     covariance = mean_covariance(curve, *posterior.noise_rms)
     error = np.sqrt(max(covariance[0, 0] + covariance[-1, -1] - 2 * covariance[0, -1], 1e-12))
@@ -226,7 +224,7 @@ def _is_flat(forecast: Forecast) -> bool:
 
 
 def _annotate(forecast: Forecast, situation: Situation) -> Recommendation:
-    curve, posterior, gain = forecast.curve, forecast.posterior, forecast.reachable_gain
+    curve, posterior, gain = forecast.curve, forecast.expected, forecast.reachable_gain
     assert posterior is not None and gain is not None
     now = curve.n_annotated
     limits = [int((GROWTH - 1) * now), forecast.horizon - now, situation.left, situation.costs.affordable()]
@@ -251,12 +249,11 @@ def _annotate(forecast: Forecast, situation: Situation) -> Recommendation:
 
 def _smallest_batch(forecast: Forecast, most: int) -> tuple[int, float]:
     """The smallest round batch that likely suffices, at most `most`, and the probability that it does."""
-    posterior, gain = forecast.posterior, forecast.reachable_gain
+    posterior, gain = forecast.expected, forecast.reachable_gain
     assert posterior is not None and gain is not None
-    params = posterior.predictive.T[:, :, None]
     batches = np.unique(np.linspace(1, most, min(most, 200)).astype(int))
-    missing = exponential.score(gain.n_to, *params) - exponential.score(gain.n_from + batches[None, :], *params)
-    chances = np.mean(missing <= forecast.question.eps, axis=0)
+    missing = posterior.scores(gain.n_to) - posterior.scores(gain.n_from + batches)
+    chances = np.mean(missing <= forecast.question.eps, axis=1)
     enough = batches[chances >= LIKELY]
     least = max(int(enough[0]) if len(enough) else most, gain.n_from // SHARE, 1)
     batch = min(_round_up(least), most)

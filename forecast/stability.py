@@ -12,10 +12,9 @@ from itertools import pairwise
 from typing import Any
 
 from .curve import Curve
-from .exponential import plateau_size
 from .fit import least_squares
 from .forecast import FEWEST_SIZES, HORIZON, Question
-from .posterior import sample_posterior
+from .sampler import sample_posterior
 from .types import Interval, SizeInterval
 
 CEILING_MOVE = 2.0
@@ -73,13 +72,13 @@ def _refit(curve: Curve, dropped: int, question: Question) -> Refit:
     rest = curve.without_largest(dropped) if dropped else curve
     fit = least_squares(rest)
     posterior = sample_posterior(rest, question.seed)
-    sizes = plateau_size(*posterior.flat.T, eps=question.eps)
+    sizes = posterior.plateau_sizes(question.eps)
     return Refit(
         dropped=dropped,
         sizes=tuple(int(n) for n in rest.sizes),
-        dm_least_squares=fit.dm,
+        dm_least_squares=float(fit.values[0]),
         n_least_squares=fit.plateau(question.eps)[0],
-        dm=Interval.of(posterior.flat[:, 0], question.level),
+        dm=Interval.of(posterior.dm, question.level),
         plateau=SizeInterval.of(sizes, question.level, HORIZON * int(rest.sizes[-1])),
     )
 

@@ -1,0 +1,255 @@
+"""The extrapolation benchmark: forecast scores at 2, 4 and 8 times the largest trained size of real curves.
+
+    python studies/02_extrapolation/run.py [--jobs 2] [--quick]
+
+Only sources that the shipped prior has not learned from are scored. Writes results.md and the figures beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from corpus import SIZES, Truth, curve, lcdb, learn_sources, rising, segmentation, simulated_runs
+from figures import draw
+from scipy import stats
+
+import dicecast
+from dicecast.forecast.families import FAMILIES
+from dicecast.forecast.fit import least_squares
+from dicecast.forecast.prior import shipped_prior
+from dicecast.forecast.quadrature import quadrature
+
+HERE = Path(__file__).parent
+LEVELS = (0.5, 0.9, 0.95)
+PROBABILITIES = np.sort([(1 + sign * level) / 2 for level in LEVELS for sign in (-1, 1)])
+RESAMPLES = 2000
+PRIORS = {"average": 0.75, "average, vague prior": 0.0, "average, learned prior": 1.0}
+MODELS = [*PRIORS, *FAMILIES]
+
+
+def predicted(found: dicecast.Posterior, sizes: Sequence[int], seed: int) -> np.ndarray:
+    """Draws of the expected score with its misfit, shape [draws, sizes]."""
+    scores = found.scores(sizes).T
+    noise = np.random.default_rng([seed, 9]).standard_normal(scores.shape)
+    return np.clip(scores + found.noise[:, 2:] * noise, 0, 1)
+
+
+def posterior(data: dicecast.Curve, model: str, seed: int) -> dicecast.Posterior:
+    if model in PRIORS:
+        return quadrature(data, seed, prior=shipped_prior(PRIORS[model]))
+    return quadrature(data, seed, model=model)
+
+
+def row(draws: np.ndarray, truth: float) -> dict[str, float]:
+    """Scores of one forecast given as draws."""
+    ends = np.quantile(draws, PROBABILITIES)
+    ordered = np.sort(draws)
+    count = len(ordered)
+    spread = np.sum((2 * np.arange(1, count + 1) - count - 1) * ordered) / count**2
+    return {
+        "error": float(np.median(draws) - truth),
+        "bias": float(draws.mean() - truth),
+        "crps": float(np.abs(draws - truth).mean() - spread),
+        **_intervals(ends, truth),
+    }
+
+
+def point_row(mean: float, error: float, freedom: int, truth: float) -> dict[str, float]:
+    """Scores of a least-squares forecast with its delta-method interval; no interval where it has no error."""
+    if not np.isfinite(error) or error <= 0 or freedom <= 0:
+        found = {f"{kind} {level:g}": np.nan for level in LEVELS for kind in ("held", "width")}
+        return {"error": mean - truth, "bias": mean - truth, "crps": abs(mean - truth), **found}
+    z = (truth - mean) / error
+    crps = error * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi))
+    ends = mean + error * stats.t(freedom).ppf(PROBABILITIES)
+    return {"error": mean - truth, "bias": mean - truth, "crps": float(crps), **_intervals(ends, truth)}
+
+
+def _intervals(ends: np.ndarray, truth: float) -> dict[str, float]:
+    found = {}
+    for level in LEVELS:
+        low, high = (ends[np.argmin(np.abs(PROBABILITIES - (1 + sign * level) / 2))] for sign in (-1, 1))
+        found.update({f"held {level:g}": float(low <= truth <= high), f"width {level:g}": float(high - low)})
+    return found
+
+
+def one_curve(
+    index: int, curves: Sequence[Truth], sizes: Sequence[int], draws: int, models: Sequence[str], fits: Sequence[str]
+) -> list[dict[str, object]]:
+    """Every forecast of one curve."""
+    truth = curves[index]
+    data = simulated_runs(truth, sizes, draws, np.random.default_rng([17, index]))
+    targets = [n for n in truth.sizes if n > sizes[-1]]
+    known = dict(zip(truth.sizes, truth.score, strict=True))
+    rows: list[dict[str, object]] = []
+
+    def add(forecaster: str, n: int, numbers: dict[str, float]) -> None:
+        key = {"source": truth.source, "curve": truth.name, "forecaster": forecaster}
+        rows.append({**key, "times": round(n / sizes[-1]), **numbers})
+
+    for model in models:
+        found = posterior(data, model, index)
+        scores = predicted(found, targets, index)
+        for i, n in enumerate(targets):
+            add(model, n, row(scores[:, i], known[n]))
+        if model == "average":
+            rows += _gains(truth, found, targets, known, int(sizes[-1]))
+    for name in fits:
+        if len(sizes) < len(FAMILIES[name].names):
+            continue
+        fit = least_squares(data, FAMILIES[name])
+        for n, mean, error in zip(targets, fit.score(targets), fit.score_error(targets), strict=True):
+            add(f"{name}, least squares", n, point_row(mean, error, len(data.y) - len(fit.values), known[n]))
+    for n in targets:
+        add("last value", n, point_row(float(data.observed[-1]), np.nan, 0, known[n]))
+    return rows
+
+
+def _gains(
+    truth: Truth, found: dicecast.Posterior, targets: Sequence[int], known: dict[int, float], now: int
+) -> list[dict[str, object]]:
+    """The gains of doubling and of the horizon, as a forecast reports them."""
+    rows: list[dict[str, object]] = []
+    for name, n in (("gain of doubling", 2 * now), ("reachable gain", 4 * now)):
+        if n in targets:
+            numbers = row(dicecast.gain_draws(found, now, n), known[n] - known[now])
+            rows.append({"source": truth.source, "curve": truth.name, "forecaster": name, "times": n // now, **numbers})
+    return rows
+
+
+def benchmark(jobs: int, curves: Sequence[Truth], **how: object) -> pd.DataFrame:
+    """All forecasts of all curves."""
+    work = partial(one_curve, curves=curves, **how)  # type: ignore[arg-type]
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        parts = pool.map(work, range(len(curves)), chunksize=4)
+    return pd.DataFrame([entry for part in parts for entry in part])
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """One line per forecaster and horizon."""
+    rows = rows.assign(mae=rows["error"].abs())
+    grouped = rows.groupby(["forecaster", "times"], sort=False)
+    out = grouped.agg(
+        curves=("error", "size"),
+        MAE=("mae", "mean"),
+        bias=("bias", "mean"),
+        CRPS=("crps", "mean"),
+        **{f"{level:.0%} held": (f"held {level:g}", "mean") for level in LEVELS},
+        **{f"{level:.0%} width": (f"width {level:g}", "median") for level in LEVELS},
+    ).reset_index()
+    best = out[out["forecaster"].str.endswith("least squares")].groupby("times")["MAE"].min()
+    out.insert(4, "of best LS", out["MAE"] / out["times"].map(best))
+    return out
+
+
+def resampled(rows: pd.DataFrame, statistic: Callable[[pd.DataFrame], float]) -> str:
+    """A statistic with its 90 % interval from resampling sources."""
+    groups = dict(list(rows.groupby("source")))
+    names = list(groups)
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(RESAMPLES // 10):
+        picked = rng.choice(len(names), len(names))
+        found.append(statistic(pd.concat([groups[names[i]] for i in picked])))
+    low, high = np.nanquantile(found, [0.05, 0.95])
+    return f"{statistic(rows):.3f} [{low:.3f}, {high:.3f}]"
+
+
+def goals(rows: pd.DataFrame) -> pd.DataFrame:
+    """The average against its goals, with intervals over sources."""
+    best = table(rows).query("forecaster.str.endswith('least squares')").sort_values("MAE").groupby("times").first()
+    lines = []
+    for times, line in best.iterrows():
+        part = rows[rows["times"] == times]
+        average, rival = (part[part["forecaster"] == name] for name in ("average", line["forecaster"]))
+        together = average.assign(rival=rival["error"].abs().to_numpy(), own=average["error"].abs())
+        lines.append(
+            {
+                "horizon": f"{times}x",
+                "best least squares": line["forecaster"].removesuffix(", least squares"),
+                "MAE ratio": resampled(together, lambda part: part["own"].mean() / part["rival"].mean()),
+                "90 % held": resampled(together, lambda part: part["held 0.9"].mean()),
+                "bias of the mean": resampled(together, lambda part: part["bias"].mean()),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def segmentation_rows(jobs: int) -> pd.DataFrame:
+    """Every size of the segmentation curves forecast from at least three smaller ones (one run each)."""
+    rows: list[dict[str, object]] = []
+    for index, truth in enumerate(segmentation()):
+        for last in range(3, len(truth.sizes)):
+            data = curve(pd.DataFrame({"n_cases": truth.sizes[:last], "score": truth.score[:last]}))
+            key = {"source": truth.source, "curve": truth.name, "times": 2}
+            found = predicted(quadrature(data, index), truth.sizes[last : last + 1], index)[:, 0]
+            noise = quadrature(data, index).noise
+            run = np.random.default_rng([index, last]).standard_normal(len(found))
+            run = found + run * np.sqrt(noise[:, 0] ** 2 + noise[:, 1] ** 2 / truth.sizes[last])
+            rows.append({**key, "forecaster": "average", **row(run, truth.score[last])})
+            for name in ("exponential", "power-law"):
+                mean = float(least_squares(data, FAMILIES[name]).score(truth.sizes[last]))
+                rows.append(
+                    {**key, "forecaster": f"{name}, least squares", **point_row(mean, np.nan, 0, truth.score[last])}
+                )
+    return pd.DataFrame(rows)
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """A table as Markdown, numbers at four digits."""
+
+    def cell(value: object) -> str:
+        if isinstance(value, float):
+            return "-" if np.isnan(value) else f"{value:.4f}".rstrip("0").rstrip(".")
+        return str(value)
+
+    lines = ["| " + " | ".join(frame.columns) + " |", "|" + "---|" * len(frame.columns)]
+    return "\n".join([*lines, *("| " + " | ".join(map(cell, line)) + " |" for line in frame.itertuples(index=False))])
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--jobs", type=int, default=2)
+    arguments.add_argument("--quick", action="store_true", help="the main table only")
+    chosen = arguments.parse_args()
+    learn = learn_sources()
+    every = [one for one in lcdb(None) if one.source not in learn]
+    tested = rising([one for one in lcdb() if one.source not in learn])
+    run = partial(benchmark, chosen.jobs)
+    rows = run(tested, sizes=SIZES, draws=3, models=MODELS, fits=list(FAMILIES))
+    print(f"{len(tested)} curves of {len({one.source for one in tested})} sources, none learned from\n")
+    parts = {
+        "Against the goals (90 % intervals over sources)": goals(rows[~rows["forecaster"].str.contains("gain")]),
+        "All forecasters, 7 sizes, 3 draws": table(rows),
+    }
+    if not chosen.quick:
+        fewer = []
+        for count in range(3, 8):
+            for draws in (1, 3):
+                part = run(tested, sizes=SIZES[-count:], draws=draws, models=["average"], fits=list(FAMILIES))
+                found = table(part[~part["forecaster"].str.contains("gain")])
+                found = found[found["forecaster"] == "average"].drop(columns=["forecaster", "curves"])
+                fewer.append(found.assign(sizes=count, draws=draws))
+        parts["The average by number of sizes (the largest) and draws"] = pd.concat(fewer)
+        unfiltered = run(every, sizes=SIZES, draws=3, models=["average"], fits=list(FAMILIES))
+        parts["All learners, unfiltered"] = table(unfiltered)
+        parts["All learners, unfiltered, against the goals"] = goals(
+            unfiltered[~unfiltered["forecaster"].str.contains("gain")]
+        )
+        parts["Segmentation, mIoU, one run per size, next size (about 2x)"] = table(segmentation_rows(chosen.jobs))
+    text = "\n\n".join(f"## {title}\n\n{markdown(frame)}" for title, frame in parts.items())
+    print(text)
+    if not chosen.quick:
+        head = f"{len(tested)} curves of {len({one.source for one in tested})} sources that the prior has not seen"
+        (HERE / "results.md").write_text(f"# Results\n\nWritten by `run.py`: {head}.\n\n{text}\n", encoding="utf-8")
+        draw(rows, table(rows), HERE)
+
+
+if __name__ == "__main__":
+    main()
