@@ -160,7 +160,7 @@ class PowerLaw(Family):
 
     def decay(self, n: ArrayLike, *theta: ArrayLike) -> FloatArray:
         with np.errstate(divide="ignore"):
-            return np.asarray(n, dtype=float) ** -np.asarray(theta[0], dtype=float)
+            return np.asarray(np.asarray(n, dtype=float) ** -np.asarray(theta[0], dtype=float))
 
     def decay_jacobian(self, n: FloatArray, *theta: float) -> FloatArray:
         return (-np.log(n) * self.decay(n, *theta))[:, None]
@@ -229,7 +229,7 @@ class InverseLog(Family):
 
     def decay(self, n: ArrayLike, *theta: ArrayLike) -> FloatArray:
         with np.errstate(divide="ignore"):
-            return np.asarray(1 / np.log1p(np.asarray(n, dtype=float))
+            return np.asarray(1 / np.log1p(np.asarray(n, dtype=float)))
 
     def decay_jacobian(self, n: FloatArray, *theta: float) -> FloatArray:
         return np.empty((len(n), 0))
