@@ -60,6 +60,12 @@ class NoiseGrid:
     source: str
     """Where the noise scale came from."""
 
+    @property
+    def layout(self) -> tuple[int, int, int]:
+        """The grid as make-ups x spreads x misfits."""
+        misfits = len(np.unique(self.misfit))
+        return len(self.rotation), self.precision.shape[1] // misfits, misfits
+
     def quadratic(self, means: FloatArray) -> FloatArray:
         """Squared distance of mean curves from the data under each noise.
 

@@ -30,19 +30,27 @@ def resampled_cases(curve: Curve, seed: int, count: int = TEST_SETS) -> IntArray
     return np.random.default_rng([seed, 5]).integers(cases, size=(count, cases))
 
 
-def population_posterior(curve: Curve, seed: int = 0, *, model: str = AVERAGE, prior: Prior | None = None) -> Posterior:
+def population_posterior(
+    curve: Curve,
+    seed: int = 0,
+    *,
+    model: str = AVERAGE,
+    prior: Prior | None = None,
+    test_seed: int | None = None,
+) -> Posterior:
     """The posterior of the curve of the mean over all patients, by quadrature.
 
-    Draws are in the order of the drawn test sets, which depend on the seed and the number of cases only: curves on
-    the same test cases are paired draw by draw.
+    Draws are in the order of the drawn test sets, which depend on `test_seed` (by default the seed) and the number of
+    cases only: curves on the same test cases are paired draw by draw.
 
     Raises:
         InputError: Neither scores of at least two test cases nor standard errors over cases.
     """
+    tests = seed if test_seed is None else test_seed
     if curve.cases is not None and curve.cases.shape[1] >= 2:
         parts = [
             quadrature(curve.resampled(columns), seed + i, model=model, prior=prior, draws=DRAWS // TEST_SETS)
-            for i, columns in enumerate(resampled_cases(curve, seed))
+            for i, columns in enumerate(resampled_cases(curve, tests))
         ]
         return _union(curve, parts, seed)
     if curve.se_cases is None:
@@ -52,7 +60,7 @@ def population_posterior(curve: Curve, seed: int = 0, *, model: str = AVERAGE, p
         )
     found = quadrature(curve, seed, model=model, prior=prior)
     error = float(curve.se_cases[np.isfinite(curve.se_cases)][-1])
-    shift = error * np.random.default_rng([seed, 6]).standard_normal(len(found.dm))
+    shift = error * np.random.default_rng([tests, 6]).standard_normal(len(found.dm))
     return replace(found, dm=found.dm + shift)
 
 

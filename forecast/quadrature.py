@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from scipy.ndimage import maximum_filter
 from scipy.special import ndtr, ndtri
 
 from .curve import Curve
@@ -20,25 +21,23 @@ from .families import Family
 from .noise import NoiseGrid, noise_grid
 from .posterior import Posterior
 from .prior import AVERAGE, Prior, shipped_prior
-from .types import FloatArray, IntArray
+from .types import BoolArray, FloatArray, IntArray
 
 DRAWS = 4000
 """Draws of a posterior."""
 PROPOSALS = 2
 """Proposals per draw kept."""
-THIN = 5
-"""The noises worth summing are found on every THIN-th cell."""
-NEGLIGIBLE = 0.01
-"""Probability of all the noises left out together."""
-LIKELIEST = 6
-"""Noises under which cells far from the best are left out early."""
+NEGLIGIBLE = 3e-3
+"""Probability from which a noise, among every other one, has itself and its neighbours summed."""
+CERTAIN = 5.0
+"""Standard deviations inside a bound from which the bound is not felt."""
 STEEPEST = 30.0
 """Largest log-slope kappa of a decay: anything steeper is over before the anchor all the same."""
 BEYOND = 1e9
 """Relative errors from which a curve is out of the question; also where they overflow."""
-SPLITS, FAR, MOST_CELLS = 4, 8.0, 500
-"""While the weights degenerate, the cells within `FAR` nats of the best, at most so many, are cut into four, at most
-`SPLITS` times."""
+SPLITS, LOST, MOST_CELLS = 4, 1e-3, 1500
+"""While the weights degenerate, the cells that hold all but `LOST` of the proposals, at most so many, are cut into
+four, at most `SPLITS` times."""
 
 
 @dataclass(frozen=True)
@@ -236,14 +235,15 @@ def _inside(mean: FloatArray, sd: FloatArray, most: FloatArray) -> FloatArray:
     """Probability that the normal falls into (0, most), at least 1e-300; computed only where it is not 1."""
     low, high = mean / sd, (most[:, None] - mean) / sd
     out = np.ones_like(mean)
-    near = np.minimum(low, high) < 6
-    out[near] = ndtr(high[near]) - ndtr(-low[near])
+    for side in (low, high):
+        near = side < CERTAIN
+        out[near] -= ndtr(-side[near])
     return np.asarray(np.maximum(out, 1e-300))
 
 
 @dataclass(frozen=True)
 class _Joint:
-    """Probability of every cell with every noise that matters."""
+    """Probability of every cell with every noise that matters, by the middles of the cells."""
 
     cells: Cells
     noises: IntArray
@@ -251,34 +251,56 @@ class _Joint:
     likelihood: FloatArray
     """Logarithm, with the noise prior, shape [cells, noises]."""
     mass: FloatArray
-    """Likelihood times prior, up to a constant, shape [cells, noises]."""
+    """Likelihood times prior, sums to 1, shape [cells, noises]."""
+
+    @property
+    def proposal(self) -> FloatArray:
+        """Half the mass, half with the square root of the likelihood: a middle may miss what its cell holds."""
+        flat = np.exp(0.5 * (self.likelihood - self.likelihood.max()) + self.cells.log_mass[:, None])
+        return np.asarray(0.5 * self.mass + 0.5 * flat / flat.sum())
 
 
 def _joint(curve: Curve, grid: NoiseGrid, cells: Cells) -> _Joint:
+    """The cells and the noises that matter, found on every other noise, weighed on every noise near those."""
     usable = cells.at(np.flatnonzero(np.isfinite(cells.log_mass)))
-    few = usable.at(np.arange(0, len(usable.pick), THIN))
-    rough = _integrated(curve, grid, few, np.arange(len(grid.constant))) + few.log_mass[:, None]
-    of_noise = np.exp(rough - rough.max()).sum(axis=0)
-    order = np.argsort(of_noise)[::-1]
-    enough = int(np.searchsorted(np.cumsum(of_noise[order]), (1 - NEGLIGIBLE) * of_noise.sum())) + 1
-    kept = np.sort(order[:enough])
-    widest = kept[np.argmax(grid.tau0[kept] ** 2 + grid.tau1[kept] ** 2 / curve.sizes[0] + grid.misfit[kept] ** 2)]
-    best = _weighed(curve, grid, usable, np.unique([*order[:LIKELIEST], widest])).mass.max(axis=1)
-    return _weighed(curve, grid, usable.at(np.flatnonzero(best >= best.max() * np.exp(-1.5 * FAR))), kept)
+    sparse = np.flatnonzero(_every_other(grid))
+    rough = _weighed(curve, grid, usable, sparse)
+    of_noise = rough.mass.sum(axis=0)
+    likely = np.zeros(len(grid.constant), dtype=bool)
+    likely[sparse] = of_noise >= NEGLIGIBLE * of_noise.sum()
+    return _weighed(curve, grid, usable.at(_worth(rough, NEGLIGIBLE / 10)), np.flatnonzero(_beside(grid, likely)))
+
+
+def _every_other(grid: NoiseGrid) -> BoolArray:
+    """Every other spread and misfit of each make-up, shape [grid]."""
+    chosen = np.zeros(grid.layout, dtype=bool)
+    chosen[:, ::2, ::2] = True
+    return chosen.ravel()
+
+
+def _beside(grid: NoiseGrid, likely: BoolArray) -> BoolArray:
+    """Noises at most one step in spread and misfit from a likely one, shape [grid]."""
+    return np.asarray(maximum_filter(likely.reshape(grid.layout), size=(1, 3, 3)).ravel())
 
 
 def _weighed(curve: Curve, grid: NoiseGrid, cells: Cells, noises: IntArray) -> _Joint:
     likelihood = _integrated(curve, grid, cells, noises)
     terms = likelihood + cells.log_mass[:, None]
-    return _Joint(cells, noises, likelihood, np.exp(terms - terms.max()))
+    mass = np.exp(terms - terms.max())
+    return _Joint(cells, noises, likelihood, mass / mass.sum())
+
+
+def _worth(joint: _Joint, lost: float) -> IntArray:
+    """The cells that hold all but `lost` of the proposals, the fullest first."""
+    each = joint.proposal.sum(axis=1)
+    order = np.argsort(each)[::-1]
+    enough = int(np.searchsorted(np.cumsum(each[order]), 1 - lost)) + 1
+    return np.asarray(order[:enough])
 
 
 def _finer(curve: Curve, grid: NoiseGrid, joint: _Joint) -> _Joint:
-    """The cells near the mass, each cut into four."""
-    best = joint.mass.max(axis=1)
-    near = np.argsort(best)[-MOST_CELLS:]
-    near = np.sort(near[best[near] >= best.max() * np.exp(-FAR)])
-    return _weighed(curve, grid, joint.cells.at(near).split(), joint.noises)
+    """The cells worth proposing, each cut into four."""
+    return _joint(curve, grid, joint.cells.at(_worth(joint, LOST)[:MOST_CELLS]).split())
 
 
 @dataclass(frozen=True)
@@ -294,13 +316,15 @@ def _propose(
     curve: Curve, grid: NoiseGrid, joint: _Joint, draws: int, rng: np.random.Generator
 ) -> tuple[_Draws, float]:
     """Draw cells and noises, move inside the cells, weight, and draw again by weight; and the effective size."""
-    steps = np.cumsum(joint.mass.ravel())
-    picked = np.searchsorted(steps, _even(int(PROPOSALS * draws), rng) * steps[-1], side="right")
-    cell, noise = np.divmod(np.minimum(picked, len(steps) - 1), len(joint.noises))
-    before, noise = joint.likelihood[cell, noise], joint.noises[noise]
+    proposal = joint.proposal
+    steps = np.cumsum(proposal.ravel())
+    picked = np.searchsorted(steps, _even(PROPOSALS * draws, rng) * steps[-1], side="right")
+    cell, column = np.divmod(np.minimum(picked, len(steps) - 1), len(joint.noises))
+    noise = joint.noises[column]
     points = joint.cells.at(cell).moved(rng.uniform(-1, 1, (len(cell), 3)))
     there, mean, sd, most = _one_by_one(curve, grid, points, noise)
-    weight = np.exp(np.minimum(there - before, 50.0))
+    log_weight = there + points.log_mass - np.log(proposal[cell, column])
+    weight = np.exp(log_weight - log_weight.max())
     again = np.searchsorted(np.cumsum(weight), _even(draws, rng) * weight.sum(), side="right")
     again = rng.permutation(np.minimum(again, len(weight) - 1))
     error = _truncated_normal(mean[again], sd[again], most[again], rng)
