@@ -10,9 +10,11 @@ The public API is pure statistics: from a table of scores to curves, forecasts a
 
 __version__ = "0.1.0"
 
+from .forecast.comparison import Comparison, compare_curves
 from .forecast.curve import Curve, curves_from_scores
-from .forecast.document import forecast_document
+from .forecast.document import comparison_document, forecast_document
 from .forecast.errors import DicecastError, InputError, WorkError
+from .forecast.export import to_datatree
 from .forecast.fit import LeastSquaresFit, least_squares
 from .forecast.forecast import Forecast, Question, forecast_curve, gain_draws
 from .forecast.posterior import Posterior
@@ -23,6 +25,7 @@ from .forecast.scores import validate_scores
 from .forecast.stability import drop_largest
 
 __all__ = [
+    "Comparison",
     "Costs",
     "Curve",
     "DicecastError",
@@ -35,6 +38,8 @@ __all__ = [
     "Situation",
     "WorkError",
     "__version__",
+    "compare_curves",
+    "comparison_document",
     "curves_from_scores",
     "drop_largest",
     "forecast_curve",
@@ -44,5 +49,6 @@ __all__ = [
     "quadrature",
     "recommend",
     "sample_posterior",
+    "to_datatree",
     "validate_scores",
 ]

@@ -346,6 +346,43 @@ def recommend(
 
 @app.command()
 @_guarded
+def compare(
+    source: SourcePath,
+    arms: Annotated[
+        str | None,
+        typer.Option(help="Arms to compare, the reference first: 2d,3d_fullres  [default: all]", show_default=False),
+    ] = None,
+    level: Level = None,
+    eps: Eps = None,
+    seed: Seed = None,
+    annotated: Annotated_ = None,
+    reach: Reach = None,
+    family: Family = None,
+    scope: Scope = None,
+    structure: Structure = None,
+    target: Json = None,
+    strict: Strict = False,
+) -> int:
+    """Compare arms (2D vs 3D, ...): which reaches more, which needs fewer cases, which to run."""
+    from .adapters import commands
+
+    wishes = commands.Wishes(
+        level=level,
+        eps=eps,
+        seed=seed,
+        annotated=annotated,
+        reach=reach,
+        family=family,
+        scope=scope,
+        structure=structure,
+    )
+    report, document, cannot_tell = commands.compare(source, wishes, arms)
+    _show(report, document, target)
+    return 3 if strict and cannot_tell else 0
+
+
+@app.command()
+@_guarded
 def status(study: StudyPath, target: Json = None) -> None:
     """Show which runs are done, running, due or failed, and how long the rest will take."""
     from .adapters import commands

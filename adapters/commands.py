@@ -14,8 +14,9 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from .. import __version__
+from ..forecast.comparison import compare_curves
 from ..forecast.curve import Curve, curves_from_scores, not_forecast
-from ..forecast.document import forecast_document
+from ..forecast.document import comparison_document, forecast_document
 from ..forecast.errors import InputError, StorageError
 from ..forecast.forecast import FEWEST_SIZES, HORIZON, Forecast, Question, forecast_curve
 from ..forecast.recommendation import Costs, Situation, recommend_all
@@ -188,6 +189,29 @@ def recommend(source: Path, wishes: Wishes, costs: Mapping[str, Any]) -> tuple[R
         answer = decision.document()
     document = {"dicecast": __version__, **answer, "curves": [one.document() for one in each]}
     return terminal.recommendation_panel(decision, each), document, decision.code == "cannot_tell"
+
+
+def compare(source: Path, wishes: Wishes, arms: str | None) -> tuple[RenderableType, Any, bool]:
+    """Compare the arms of a source.
+
+    Returns:
+        Report, document, and whether no arm could be chosen anywhere.
+    """
+    read = _read(source, wishes)
+    curves = read.curves
+    if arms is not None:
+        wanted = [name.strip() for name in arms.split(",") if name.strip()]
+        known = {curve.arm for curve in curves}
+        unknown = [name for name in wanted if name not in known]
+        if unknown or len(set(wanted)) != len(wanted):
+            raise InputError(
+                f"--arms must name different arms of {source}, found {arms!r}: there is {', '.join(sorted(known))}."
+            )
+        curves = sorted((curve for curve in curves if curve.arm in wanted), key=lambda curve: wanted.index(curve.arm))
+    found = compare_curves(curves, read.question)
+    document = comparison_document(found, read.question, __version__)
+    report = Group(*(terminal.comparison_report(one) for one in found))
+    return report, document, all(one.arm is None for one in found)
 
 
 def example(name: str, folder: Path, cases: int, seed: int) -> RenderableType:

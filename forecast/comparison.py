@@ -136,13 +136,16 @@ class Comparison:
     """All arms of one structure, metric, test set and stratum."""
 
     curves: tuple[Curve, ...]
+    """One per arm."""
+    ranked: tuple[str, ...]
+    """The arms with sizes enough to be forecast."""
     pairs: tuple[ArmComparison, ...]
     sizes: tuple[tuple[SizeDifference, ...], ...]
     """Per arm: its largest size against the smaller ones."""
     n: tuple[int, ...]
     """Sizes at which the arms are ranked: annotated now, twice as many, N_max."""
     p_best: FloatArray
-    """Probability of the highest expected score, shape [sizes, arms]; empty with fewer than two arms to forecast."""
+    """Probability of the highest expected score, shape [sizes, ranked arms]; empty with fewer than two of them."""
     arm: str | None
     """The arm to run; None when they cannot be told apart."""
     reason: str
@@ -172,7 +175,7 @@ def _compare(group: list[Curve], question: Question) -> Comparison:
     able = [curve for curve in group if len(curve.sizes) >= FEWEST_SIZES]
     if len(able) < 2:
         reason = f"{len(able)} arm(s) with at least {FEWEST_SIZES} sizes: nothing to compare."
-        return Comparison(tuple(group), (), sizes, (), np.empty((0, 0)), None, reason)
+        return Comparison(tuple(group), (), (), sizes, (), np.empty((0, 0)), None, reason)
     drawn = [_Drawn.of(curve, question, i) for i, curve in enumerate(able)]
     at = _sizes(able, question)
     scores = np.array([one.expected.scores(at) for one in drawn])
@@ -180,7 +183,7 @@ def _compare(group: list[Curve], question: Question) -> Comparison:
     p_best = np.array([(best == i).mean(axis=1) for i in range(len(able))]).T
     arm, reason = _choose(able, at, p_best, scores)
     pairs = tuple(_pair(one, other, at, question) for one, other in combinations(drawn, 2))
-    return Comparison(tuple(able), pairs, sizes, at, p_best, arm, reason)
+    return Comparison(tuple(group), tuple(c.arm for c in able), pairs, sizes, at, p_best, arm, reason)
 
 
 @dataclass(frozen=True)

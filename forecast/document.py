@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from .comparison import ArmComparison, Comparison, PairedDifference, SizeDifference
 from .families import NAMED
 from .forecast import FamilyView, Forecast, Gain, Question
 from .posterior import Posterior
@@ -192,4 +193,69 @@ def _diagnostics(forecast: Forecast) -> Document | None:
         "predictive_check": {"p_dip": check.p_dip, "p_misfit": check.p_misfit},
         "ok": not forecast.messages,
         "messages": list(forecast.messages),
+    }
+
+
+def comparison_document(comparisons: Sequence[Comparison], question: Question, version: str) -> Document:
+    """Arms and sizes against each other as one JSON-ready document."""
+    return {
+        "dicecast": version,
+        "seed": question.seed,
+        "level": question.level,
+        "eps": question.eps,
+        "scope": question.scope,
+        "prior": prior_document(),
+        "comparisons": [_comparison(one) for one in comparisons],
+    }
+
+
+def _comparison(found: Comparison) -> Document:
+    first = found.curves[0]
+    arms = [curve.arm for curve in found.curves]
+    return {
+        "structure": first.structure,
+        "metric": first.metric,
+        "test_set": first.test_set,
+        "stratum": first.stratum,
+        "arms": arms,
+        "p_best": [
+            {"n": n, **dict(zip(found.ranked, map(float, row), strict=True))}
+            for n, row in zip(found.n, found.p_best, strict=True)
+        ],
+        "pairs": [_pair(pair) for pair in found.pairs],
+        "sizes": {arm: [_sizes(one) for one in sizes] for arm, sizes in zip(arms, found.sizes, strict=True)},
+        "recommendation": {"arm": found.arm, "reason": found.reason},
+    }
+
+
+def _pair(pair: ArmComparison) -> Document:
+    return {
+        "first": pair.first.arm,
+        "second": pair.second.arm,
+        "paired": pair.paired,
+        "ceiling_difference": _interval(pair.ceiling),
+        "plateau_difference": {**_interval(pair.plateau), "censored": pair.plateau_censored},
+        "p_second_smaller_plateau": pair.p_second_smaller,
+        "score_difference": [
+            {"n": one.n, **_interval(one.interval), "p_second_better": one.p_second_better} for one in pair.scores
+        ],
+        "equal_performance": {"n_first": pair.scores[0].n, "n_second": _size(pair.equal)},
+        "data_efficiency": _size(pair.efficiency),
+        "p_never": pair.p_never,
+        "observed": [_sizes(one) for one in pair.observed],
+    }
+
+
+def _sizes(one: SizeDifference) -> Document:
+    return {"n": one.n, "n_reference": one.n_reference, **_paired(one.difference)}
+
+
+def _paired(found: PairedDifference) -> Document:
+    return {
+        "mean": found.mean,
+        "lo": found.lo,
+        "hi": found.hi,
+        "p": found.p,
+        "p_holm": found.p_holm,
+        "cases": found.cases,
     }

@@ -5,12 +5,13 @@ is far rounder than in the family's own parameters; coordinates that the family 
 SDs are summed over their grid inside the likelihood (`noise`). Walkers start at draws of the quadrature posterior, so
 little burn-in is needed.
 
-Sampler: Goodman and Weare 2010 / Foreman-Mackey et al. 2013 with differential-evolution moves.
+Sampler: emcee (Foreman-Mackey et al. 2013), moves by differential evolution and from draws of the quadrature.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import emcee
 import numpy as np
@@ -19,10 +20,10 @@ from scipy.special import expit, logit
 from . import diagnostics
 from .curve import Curve
 from .diagnostics import Diagnostics
-from .families import NAMED
+from .families import NAMED, Family
 from .noise import NoiseGrid, noise_grid
 from .posterior import Chain, Posterior
-from .prior import FamilyPrior, Prior, shipped_prior
+from .prior import Prior, shipped_prior
 from .quadrature import Cells, quadrature
 from .types import FloatArray
 
@@ -34,6 +35,9 @@ CHUNK = 250
 """Steps between looks at convergence."""
 MAX_STEPS = 6000
 """Steps after which sampling stops and the diagnostics say that it did not converge."""
+CENTRES, BANDWIDTH, TAIL = 400, 0.7, 5
+"""Draws about which walkers are proposed, width of the kernels (times Silverman's rate), and their t's degrees of
+freedom."""
 KEPT = 8000
 """Draws of the chains that the posterior keeps, each with a noise."""
 
@@ -57,8 +61,10 @@ def sample_posterior(curve: Curve, seed: int = 0, *, model: str = NAMED.name, pr
     prior = (prior or shipped_prior()).only(model)
     if len(prior.families) != 1:
         raise ValueError(f"MCMC samples one family, asked for {model}")
-    target = Target(curve, prior, noise_grid(curve, prior.misfit, prior.misfit_mass))
-    samplers = [_sampler(target, child) for child in np.random.SeedSequence(seed).spawn(ENSEMBLES)]
+    started = quadrature(curve, seed, model=model, prior=prior)
+    target = Target.of(curve, prior, started)
+    children = np.random.SeedSequence(seed).spawn(ENSEMBLES)
+    samplers = [_sampler(target, started, child) for child in children]
     steps = 0
     while True:
         for sampler in samplers:
@@ -81,11 +87,22 @@ class Target:
     prior: Prior
     """Of one family."""
     grid: NoiseGrid
+    log_prior: FloatArray
+    """Log density of each cell in (phi, log(phi kappa), shape), shape [shapes, shares, slopes]."""
+
+    @classmethod
+    def of(cls, curve: Curve, prior: Prior, started: Posterior | None = None) -> Target:
+        """The target of one family; with draws to start from, only over the noises about theirs."""
+        one = prior.families[0]
+        grid = noise_grid(curve, prior.misfit, prior.misfit_mass, None if started is None else started.noise)
+        widths = np.array([hi - lo if hi > lo else 1.0 for lo, hi in one.shapes])
+        with np.errstate(divide="ignore"):
+            return cls(curve, prior, grid, np.log(one.mass) - np.log(widths)[:, None, None])
 
     @property
-    def family(self) -> FamilyPrior:
-        """The family with its prior."""
-        return self.prior.families[0]
+    def family(self) -> Family:
+        """The family."""
+        return self.prior.families[0].family
 
     @property
     def anchor(self) -> float:
@@ -93,10 +110,19 @@ class Target:
         return float(self.curve.sizes[-1])
 
     @property
+    def sloped(self) -> bool:
+        """Whether the slope is a coordinate."""
+        return self.log_prior.shape[2] > 1
+
+    @property
+    def shaped(self) -> bool:
+        """Whether the shape is a coordinate."""
+        return any(hi > lo for lo, hi in self.prior.families[0].shapes)
+
+    @property
     def dimensions(self) -> int:
         """Number of coordinates."""
-        shaped = any(hi > lo for lo, hi in self.family.shapes)
-        return 2 + int(self.family.mass.shape[2] > 1) + int(shaped)
+        return 2 + int(self.sloped) + int(self.shaped)
 
     def log_density(self, points: FloatArray) -> FloatArray:
         """Log posterior density at points in sampling coordinates, up to a constant.
@@ -108,57 +134,85 @@ class Target:
             Shape [points]; -inf outside the prior.
         """
         error, cells = self.unpack(points)
-        out = self._log_prior(cells) + np.log(np.maximum(cells.share * (1 - cells.share), 1e-300))
-        out[(error <= 0) | (error >= 1)] = -np.inf
-        who = np.flatnonzero(np.isfinite(out))
-        if len(who):
-            relative, most = cells.at(who).errors_and_most(self.curve.sizes, self.anchor)
-            likelihood = self.grid.log_likelihood(1 - error[who, None] * relative)
-            out[who] = np.where(error[who] <= most, out[who] + likelihood, -np.inf)
-        return np.where(np.isfinite(out), out, -np.inf)
+        out = self._prior_at(cells) + np.log(cells.share * (1 - cells.share))
+        relative, most = cells.errors_and_most(self.curve.sizes, self.anchor)
+        inside = (error > 0) & (error <= most) & np.isfinite(out)
+        found = np.full(len(points), -np.inf)
+        if inside.any():
+            found[inside] = out[inside] + self.grid.log_likelihood(1 - error[inside, None] * relative[inside])
+        return found
 
     def unpack(self, points: FloatArray) -> tuple[FloatArray, Cells]:
         """Error at the anchor and the shape of points in sampling coordinates."""
-        count, dimensions = points.shape
-        sloped = self.family.mass.shape[2] > 1
-        slope = np.exp(np.clip(points[:, 2], -50, 50)) if sloped else np.ones(count)
-        shape = points[:, -1] if dimensions == 2 + sloped + 1 else np.full(count, self.family.shapes[0][0])
+        count = len(points)
+        slope = np.exp(np.clip(points[:, 2], -50, 50)) if self.sloped else np.ones(count)
+        shape = points[:, -1] if self.shaped else np.full(count, self.prior.families[0].shapes[0][0])
+        low, high = self.prior.families[0].shapes[0][0], self.prior.families[0].shapes[-1][1]
         share = np.clip(expit(points[:, 1]), 1e-12, 1 - 1e-12)
-        none = np.zeros(count)
-        pick = np.zeros(count, dtype=np.int64)
-        return 1 - points[:, 0], Cells((self.family.family,), pick, share, slope, shape, np.zeros((count, 3)), none)
+        cells = Cells(
+            (self.family,),
+            np.zeros(count, dtype=np.int64),
+            share,
+            slope,
+            np.clip(shape, low, high),
+            np.zeros((count, 3)),
+            np.where((shape >= low) & (shape <= high), 0.0, -np.inf),
+        )
+        return 1 - points[:, 0], cells
 
     def pack(self, found: Posterior) -> FloatArray:
         """Sampling coordinates of a posterior's draws, shape [draws, dimensions]."""
-        family = self.family.family
-        theta = [found.theta[:, j] for j in range(len(family.theta_names))]
+        theta = [found.theta[:, j] for j in range(len(self.family.theta_names))]
         at_anchor = found.scores(self.anchor)
-        share = (found.dm - at_anchor) / (1 - at_anchor)
-        columns = [at_anchor, logit(np.clip(share, 1e-9, 1 - 1e-9))]
-        if self.family.mass.shape[2] > 1:
-            columns.append(np.log(share * family.slope(self.anchor, *theta)))
-        if self.dimensions > len(columns):
-            columns.append(family.shape(self.anchor, *theta))
+        share = np.clip((found.dm - at_anchor) / (1 - at_anchor), 1e-9, 1 - 1e-9)
+        columns = [at_anchor, logit(share)]
+        if self.sloped:
+            columns.append(np.log(share * self.family.slope(self.anchor, *theta)))
+        if self.shaped:
+            columns.append(self.family.shape(self.anchor, *theta))
         return np.stack(columns, axis=1)
 
-    def _log_prior(self, cells: Cells) -> FloatArray:
+    def _prior_at(self, cells: Cells) -> FloatArray:
         """Log density in (phi, log(phi kappa), shape), shape [points]."""
-        prior, one = self.prior, self.family
-        row = np.searchsorted(prior.shares, cells.share, side="right") - 1
-        column = np.searchsorted(prior.slopes, cells.slope, side="right") - 1 if one.mass.shape[2] > 1 else 0
-        edges = np.array([shape[0] for shape in one.shapes] + [one.shapes[-1][1]])
-        widths = np.maximum(np.diff(edges), 0)
-        block = np.searchsorted(edges, cells.shape, side="right") - 1 if widths.any() else np.zeros_like(row)
-        inside = np.ones(len(row), dtype=bool)
-        for index, count in zip((block, row, column), one.mass.shape, strict=True):
-            inside &= (np.asarray(index) >= 0) & (np.asarray(index) < count)
-        out = np.full(len(row), -np.inf)
-        picked = [np.broadcast_to(index, row.shape)[inside] for index in (block, row, column)]
-        with np.errstate(divide="ignore"):
-            out[inside] = np.log(one.mass[tuple(picked)])
-        if widths.any():
-            out[inside] -= np.log(widths[picked[0]])
-        return out
+        edges = np.array([shape[0] for shape in self.prior.families[0].shapes])
+        block = np.searchsorted(edges, cells.shape, side="right") - 1
+        row = np.searchsorted(self.prior.shares, cells.share, side="right") - 1
+        column = np.zeros_like(row)
+        out = cells.log_mass
+        if self.sloped:
+            column = np.searchsorted(self.prior.slopes, cells.slope, side="right") - 1
+            outside = (column < 0) | (column >= self.log_prior.shape[2])
+            column, out = np.where(outside, 0, column), np.where(outside, -np.inf, out)
+        return np.asarray(out + self.log_prior[block, row, column])
+
+
+class _FromDraws(emcee.moves.RedBlueMove):  # type: ignore[misc]
+    """Proposals from a kernel density about draws of the quadrature posterior, whatever the walker's place.
+
+    The factor keeps the target exact; it is the independence sampler of Tierney 1994.
+    """
+
+    def __init__(self, draws: FloatArray) -> None:
+        super().__init__()
+        self._scale = np.linalg.cholesky(np.cov(draws.T) + 1e-12 * np.eye(draws.shape[1]))
+        self._centres = self._white(draws)
+        self._width = BANDWIDTH * len(draws) ** (-1 / (draws.shape[1] + 4))
+
+    def get_proposal(
+        self, sample: FloatArray, complement: Any, random: np.random.RandomState
+    ) -> tuple[FloatArray, FloatArray]:
+        """New places and the log ratio of the proposal density, old over new (emcee's interface)."""
+        picked = self._centres[random.randint(len(self._centres), size=len(sample))]
+        white = picked + self._width * random.standard_t(TAIL, size=picked.shape)
+        return white @ self._scale.T, self._log_density(self._white(sample)) - self._log_density(white)
+
+    def _white(self, points: FloatArray) -> FloatArray:
+        return np.asarray(np.linalg.solve(self._scale, points.T).T)
+
+    def _log_density(self, white: FloatArray) -> FloatArray:
+        steps = (white[:, None, :] - self._centres[None, :, :]) / self._width
+        kernels = np.prod(1 + steps**2 / TAIL, axis=2) ** (-(TAIL + 1) / 2)
+        return np.asarray(np.log(kernels.sum(axis=1)))
 
 
 class _Sampler(emcee.EnsembleSampler):  # type: ignore[misc]
@@ -167,25 +221,23 @@ class _Sampler(emcee.EnsembleSampler):  # type: ignore[misc]
     start: emcee.State
 
 
-def _sampler(target: Target, seed: np.random.SeedSequence) -> _Sampler:
+def _sampler(target: Target, started: Posterior, seed: np.random.SeedSequence) -> _Sampler:
     rng = np.random.default_rng(seed)
     sampler = _Sampler(
         WALKERS,
         target.dimensions,
         target.log_density,
         vectorize=True,
-        moves=[(emcee.moves.DEMove(), 0.9), (emcee.moves.StretchMove(), 0.1)],
+        moves=[(_FromDraws(target.pack(started)[:CENTRES]), 0.7), (emcee.moves.DEMove(), 0.3)],
     )
     legacy = np.random.RandomState(rng.integers(2**32, dtype=np.uint64))
-    sampler.start = emcee.State(_start(target, rng), random_state=legacy.get_state())
+    sampler.start = emcee.State(_start(target, started, rng), random_state=legacy.get_state())
     return sampler
 
 
-def _start(target: Target, rng: np.random.Generator) -> FloatArray:
+def _start(target: Target, started: Posterior, rng: np.random.Generator) -> FloatArray:
     """Walkers at draws of the quadrature posterior, each inside the prior."""
-    name = target.family.family.name
-    found = quadrature(target.curve, int(rng.integers(2**31)), model=name, prior=target.prior)
-    points = target.pack(found)
+    points = rng.permutation(np.unique(target.pack(started), axis=0))
     allowed = points[np.isfinite(target.log_density(points))]
     return np.asarray(allowed[:WALKERS])
 
@@ -193,7 +245,7 @@ def _start(target: Target, rng: np.random.Generator) -> FloatArray:
 def _finish(
     target: Target, points: FloatArray, log_prob: FloatArray, verdict: Diagnostics, seed: int, burn_in: int
 ) -> Posterior:
-    family = target.family.family
+    family = target.family
     flat = points.reshape(-1, target.dimensions)
     error, cells = target.unpack(flat)
     dm, amplitude, theta = cells.natural(error, target.anchor)
