@@ -106,8 +106,9 @@ class Gain:
     n_from: int
     n_to: int
     interval: Interval
+    """With the misfit of the larger size."""
     p_below_eps: float
-    """Probability that the gain is at most eps."""
+    """Probability that the curve itself gains at most eps."""
 
 
 @dataclass(frozen=True)
@@ -317,8 +318,9 @@ def gain_draws(posterior: Posterior, start: int, end: int) -> FloatArray:
 
 
 def _gain(posterior: Posterior, start: int, end: int, question: Question) -> Gain:
+    before, after = posterior.scores([start, end])
     gain = gain_draws(posterior, start, end) if end > start else np.zeros(len(posterior.dm))
-    return Gain(start, end, Interval.of(gain, question.level), float(np.mean(gain <= question.eps)))
+    return Gain(start, end, Interval.of(gain, question.level), float(np.mean(after - before <= question.eps)))
 
 
 def _sensitivity(curve: Curve, question: Question) -> Sensitivity:

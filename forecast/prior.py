@@ -28,8 +28,8 @@ LEARNED_SHARE = 0.75
 """Share of the learned prior in the shipped one; learning keeps a third of the vague, so half of all is vague."""
 VAGUE_MISFIT = (0.003, 0.8)
 """Median (score units) and log-SD of the misfit under the vague prior."""
-FLAT = 0.02
-"""Log-slope of the error below which a curve is all but flat: a doubling removes 1.4 % of the error."""
+FLAT = 0.004
+"""Log-slope of the error below which a curve is all but flat: a doubling removes 0.3 % of the error."""
 AVERAGE = "average"
 """Name of the weighted average of the families."""
 
