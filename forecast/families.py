@@ -33,6 +33,8 @@ class Family(ABC):
     """Names of the parameters that shape the decay."""
     at_zero: ClassVar[bool]
     """Whether the score at n = 0 is defined (as D0)."""
+    straight: ClassVar[float] = 0.0
+    """Log-slope below which the curve is a straight line in n up to the anchor; 0 where it never is."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,6 +96,7 @@ class Exponential(Family):
     source = "Gottlich et al. 2023, doi 10.1007/s10278-023-00804-1"
     theta_names = ("k",)
     at_zero = True
+    straight = 0.3
 
     def decay(self, n: ArrayLike, *theta: ArrayLike) -> FloatArray:
         (k,) = theta
@@ -123,6 +126,7 @@ class Stretched(Family):
     source = "Kohlrausch 1854; as Weibull growth in Viering and Loog 2022, arXiv 2103.10948, table 1"
     theta_names = ("k", "g")
     at_zero = True
+    straight = 0.15
 
     def decay(self, n: ArrayLike, *theta: ArrayLike) -> FloatArray:
         return np.exp(-np.minimum(_power(n, *theta), LIMIT))

@@ -128,9 +128,7 @@ def mean_covariance(curve: Curve, tau0: float, tau1: float, misfit: float) -> Fl
     return tau1**2 * shared + np.diag(tau0**2 / curve.draws + misfit**2)
 
 
-def noise_grid(
-    curve: Curve, misfit: FloatArray, misfit_mass: FloatArray, about: FloatArray | None = None
-) -> NoiseGrid:
+def noise_grid(curve: Curve, misfit: FloatArray, misfit_mass: FloatArray, about: FloatArray | None = None) -> NoiseGrid:
     """Build the likelihood of a curve's observations over the grid of noise SDs.
 
     Args:

@@ -141,11 +141,15 @@ def _small(misfit: FloatArray) -> FloatArray:
 def _even(one: FamilyPrior, prior: Prior) -> FloatArray:
     """Vague probabilities of a family's cells: even in shape and phi; even in the slope below `FLAT`.
 
-    Above `FLAT` they are even in the logarithm of the slope, so flat curves are neither ruled out nor favoured.
+    Above `FLAT` they are even in the logarithm of the slope, so flat curves are neither ruled out nor favoured; curves
+    that are straight lines in n are ruled out: real scores do not rise evenly with every case.
     """
     slope = np.sqrt(prior.slopes[1:] * prior.slopes[:-1])
+    share = (prior.shares[1:] + prior.shares[:-1]) / 2
     by_slope = slope / (slope + FLAT) if one.family.theta_names else np.ones(1)
-    mass = np.ones((len(one.shapes), len(prior.shares) - 1, 1)) * by_slope
+    mass = np.ones((len(one.shapes), len(share), 1)) * by_slope
+    if one.family.theta_names:
+        mass *= slope / share[:, None] >= one.family.straight
     return np.asarray(mass / mass.sum())
 
 

@@ -1,0 +1,168 @@
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from dicecast.forecast.comparison import compare_curves, compare_sizes, holm, paired_difference
+from dicecast.forecast.curve import Curve, curves_from_scores
+from dicecast.forecast.document import comparison_document
+from dicecast.forecast.errors import InputError
+from dicecast.forecast.forecast import Question
+from dicecast.forecast.population import population_posterior
+from dicecast.forecast.quadrature import quadrature
+from dicecast.forecast.scores import validate_scores
+
+SIZES = (10, 20, 40, 80, 120)
+CASES = 25
+
+
+def arm(name: str, dm: float, d0: float, k: float, seed: int = 0, test: str = "c") -> list[dict[str, object]]:
+    """Scores per test case: a curve, a hard or easy case shared by all arms, and noise."""
+    hardness = np.random.default_rng(99).normal(0, 0.08, CASES)
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, object]] = []
+    for n, draw in itertools.product(SIZES, range(2)):
+        mean = dm - (dm - d0) * np.exp(-k * n) + rng.normal(0, 0.006)
+        scores = np.clip(mean + hardness + rng.normal(0, 0.015, CASES), 0, 1)
+        key = {"arm": name, "structure": "kidney", "n_cases": n, "draw": draw}
+        rows += [{**key, "case": f"{test}{i}", "score": s} for i, s in enumerate(scores)]
+    return rows
+
+
+def curves(*arms: list[dict[str, object]]) -> list[Curve]:
+    return curves_from_scores(validate_scores(pd.DataFrame([row for rows in arms for row in rows])))
+
+
+def test_the_paired_t_test_is_scipys_and_the_interval_holds_its_mean() -> None:
+    rng = np.random.default_rng(1)
+    first = rng.uniform(0.5, 0.9, 30)
+    second = first + rng.normal(0.02, 0.03, 30)
+    found = paired_difference(first, second, 0.9, seed=0)
+    assert found.p == pytest.approx(stats.ttest_rel(second, first).pvalue)
+    assert found.lo < found.mean < found.hi
+    assert found.mean == pytest.approx(np.mean(second - first))
+    normal = stats.norm.ppf(0.95) * np.std(second - first) / np.sqrt(30)
+    assert (found.hi - found.lo) / 2 == pytest.approx(normal, rel=0.1)
+
+
+def test_a_constant_difference_has_no_p_value() -> None:
+    found = paired_difference(np.full(5, 0.5), np.full(5, 0.6), 0.9, seed=0)
+    assert found.p is None
+    assert found.lo == found.hi == pytest.approx(0.1)
+
+
+def test_only_the_same_cases_are_paired() -> None:
+    with pytest.raises(ValueError, match="the same two or more cases"):
+        paired_difference(np.ones(3), np.ones(4), 0.9, seed=0)
+
+
+def test_holm_corrects_as_by_hand() -> None:
+    p_values = [0.01, 0.04, 0.03]
+    first, rng = np.zeros(4), np.random.default_rng(0)
+    found = [paired_difference(first, rng.normal(size=4), 0.9, 0) for _ in p_values]
+    corrected = holm(
+        [type(one)(one.mean, one.lo, one.hi, 0.9, p, None, 4) for one, p in zip(found, p_values, strict=True)]
+    )
+    # smallest x 3; then x 2; then x 1 but never below the one before
+    assert [one.p_holm for one in corrected] == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_sizes_are_compared_with_the_largest() -> None:
+    (curve,) = curves(arm("2d", 0.85, 0.4, 0.03))
+    found = compare_sizes(curve, Question())
+    assert [one.n for one in found] == list(SIZES[:-1])
+    assert all(one.n_reference == 120 for one in found)
+    assert [one.difference.mean for one in found] == sorted((one.difference.mean for one in found), reverse=True)
+    by_hand = curve.case_means(120) - curve.case_means(10)
+    assert found[0].difference.mean == pytest.approx(by_hand.mean())
+
+
+def test_the_clearly_better_arm_is_run() -> None:
+    (found,) = compare_curves(curves(arm("2d", 0.75, 0.4, 0.03), arm("3d", 0.88, 0.45, 0.03, seed=1)), Question())
+    assert found.arm == "3d"
+    assert found.ranked == ("2d", "3d")
+    np.testing.assert_allclose(found.p_best.sum(axis=1), 1)
+    (pair,) = found.pairs
+    assert pair.paired
+    assert pair.ceiling.lo > 0
+    assert all(one.p_second_better > 0.95 for one in pair.scores)
+    # 3d reaches what 2d has with 120 cases with far fewer: 0.75 - 0.35 exp(-3.6) = 0.740 at n = ln(0.43 / 0.14) / 0.03
+    assert pair.efficiency.median is not None
+    assert pair.efficiency.median < 0.6
+    assert pair.equal.lo < np.log(0.43 / 0.14) / 0.03 < pair.equal.hi
+    assert pair.p_never < 0.01
+
+
+def test_equal_arms_cannot_be_told_apart() -> None:
+    (found,) = compare_curves(curves(arm("2d", 0.85, 0.4, 0.03), arm("3d", 0.85, 0.4, 0.03, seed=5)), Question())
+    assert found.arm is None
+    assert "cannot be told apart" in found.reason
+    (pair,) = found.pairs
+    assert pair.ceiling.lo < 0 < pair.ceiling.hi
+    assert pair.efficiency.lo < 1 < pair.efficiency.hi
+
+
+def test_an_arm_against_itself_differs_by_nothing_on_average() -> None:
+    rows = arm("2d", 0.85, 0.4, 0.03)
+    twin = [{**row, "arm": "twin"} for row in rows]
+    (found,) = compare_curves(curves(rows, twin), Question())
+    (pair,) = found.pairs
+    assert abs(pair.scores[-1].p_second_better - 0.5) < 0.05
+    assert all(one.difference.mean == 0 for one in pair.observed)
+
+
+def test_shared_test_cases_narrow_the_difference_for_all_patients() -> None:
+    question = Question(scope="population")
+    together = curves(arm("2d", 0.8, 0.4, 0.03), arm("3d", 0.85, 0.4, 0.03, seed=1))
+    apart = curves(arm("2d", 0.8, 0.4, 0.03), arm("3d", 0.85, 0.4, 0.03, seed=1, test="other"))
+    width = []
+    for pair in (compare_curves(group, question)[0].pairs[0] for group in (together, apart)):
+        width.append(pair.scores[0].interval.hi - pair.scores[0].interval.lo)
+    posteriors = [population_posterior(curve, 0, test_seed=0).scores(120) for curve in together]
+    assert np.corrcoef(posteriors)[0, 1] > 0.5
+    assert width[0] <= width[1]
+
+
+def test_the_population_is_less_certain_than_the_test_set() -> None:
+    (curve,) = curves(arm("2d", 0.85, 0.4, 0.03))
+    here, all_patients = quadrature(curve, 0), population_posterior(curve, 0)
+    level = curve.case_means(120).std(ddof=1) / np.sqrt(CASES)
+    assert all_patients.scores(120).std() == pytest.approx(np.hypot(here.scores(120).std(), level), rel=0.25)
+    gains = [one.scores(480) - one.scores(120) for one in (here, all_patients)]
+    assert gains[1].std() < 1.5 * gains[0].std()
+
+
+def test_averaged_scores_shift_by_their_standard_error_over_cases() -> None:
+    rows = {"n_cases": [10, 20, 40, 80], "score": [0.5, 0.62, 0.7, 0.75], "se_cases": [0.02] * 4}
+    (curve,) = curves_from_scores(validate_scores(pd.DataFrame(rows)))
+    here, all_patients = quadrature(curve, 0), population_posterior(curve, 0)
+    assert all_patients.scores(80).std() == pytest.approx(np.hypot(here.scores(80).std(), 0.02), rel=0.1)
+    np.testing.assert_allclose(
+        all_patients.scores(320) - all_patients.scores(80), here.scores(320) - here.scores(80), atol=1e-9
+    )
+
+
+def test_the_population_needs_to_know_the_spread_over_cases() -> None:
+    rows = {"n_cases": [10, 20, 40, 80], "score": [0.5, 0.62, 0.7, 0.75]}
+    (curve,) = curves_from_scores(validate_scores(pd.DataFrame(rows)))
+    with pytest.raises(InputError, match="needs scores of at least 2 test cases, or se_cases"):
+        population_posterior(curve, 0)
+
+
+def test_two_protocols_of_one_arm_are_refused() -> None:
+    rows = arm("2d", 0.85, 0.4, 0.03)
+    other = [{**row, "protocol": "folds"} for row in rows]
+    with pytest.raises(InputError, match="several protocols"):
+        compare_curves(curves([{**row, "protocol": "one"} for row in rows], other), Question())
+
+
+def test_one_arm_alone_still_has_its_sizes_compared() -> None:
+    (found,) = compare_curves(curves(arm("2d", 0.85, 0.4, 0.03)), Question())
+    assert found.pairs == ()
+    assert len(found.sizes[0]) == 4
+    document = comparison_document([found], Question(), "1")
+    (entry,) = document["comparisons"]
+    assert entry["recommendation"]["arm"] is None
+    assert len(entry["sizes"]["2d"]) == 4
