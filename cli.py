@@ -286,6 +286,9 @@ def forecast_command(
     arm: Arm = None,
     structure: Structure = None,
     figures: Annotated[Path | None, typer.Option(help="Folder for a figure of each curve.", show_default=False)] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="For many curves: all by quadrature, no backtest, one line per curve.")
+    ] = False,
     target: Json = None,
     strict: Strict = False,
 ) -> int:
@@ -305,7 +308,12 @@ def forecast_command(
         arm=arm,
         structure=structure,
     )
-    report, document, cannot_tell = commands.forecast(source, wishes, stability=stability, figures=figures)
+    if quick and (stability or figures):
+        raise InputError("--quick goes without --stability and --figures.")
+    if quick:
+        report, document, cannot_tell = commands.quick_forecast(source, wishes, Console(stderr=True))
+    else:
+        report, document, cannot_tell = commands.forecast(source, wishes, stability=stability, figures=figures)
     _show(report, document, target)
     return 3 if strict and cannot_tell else 0
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from .. import __version__
 from ..forecast.comparison import compare_curves
 from ..forecast.curve import Curve, curves_from_scores, not_forecast
-from ..forecast.document import comparison_document, forecast_document
+from ..forecast.document import comparison_document, curve_document, forecast_document
 from ..forecast.errors import InputError, StorageError
 from ..forecast.forecast import FEWEST_SIZES, HORIZON, Forecast, Question, forecast_curve
 from ..forecast.recommendation import Costs, Situation, recommend_all
@@ -26,12 +26,14 @@ from .campaign import Round, RunOptions, conclude, run_study
 from .figures import write_figures
 from .files import read_text, write_text
 from .initialise import NewStudy, TestChoice, create_study
-from .progress import run_display
+from .progress import progress_bars, run_display
 from .status import study_status
 from .study import Study, open_study, study_scores
 from .tables import read_scores, write_csv
 
 Answer = tuple[RenderableType, Any]
+UNTOLD = ("too_few_sizes", "ill_behaved", "families_disagree")
+"""Forecast verdicts that mean CANNOT TELL."""
 Number = TypeVar("Number", int, float, int | None)
 
 
@@ -133,6 +135,22 @@ def dry_run(folder: Path, replay: bool) -> Answer:
 def status(folder: Path) -> Answer:
     """How far a study has come."""
     return study_status(open_study(folder), planned=False, replay=False)
+
+
+def quick_forecast(source: Path, wishes: Wishes, console: Console) -> tuple[RenderableType, Any, bool]:
+    """Forecast many curves by quadrature alone, one line each; only the documents are kept.
+
+    Returns:
+        Report, document, and whether no curve could be forecast.
+    """
+    read = _read(source, wishes)
+    document = forecast_document([], read.question, __version__)
+    with progress_bars(console) as bar:
+        for curve in bar.track(read.curves, description="forecasting"):
+            document["curves"].append(curve_document(forecast_curve(curve, read.question, quick=True)))
+    entries = document["curves"]
+    untold = all(entry["verdict"]["code"] in UNTOLD for entry in entries)
+    return terminal.quick_report(entries, read.question), document, untold
 
 
 def forecast(
@@ -317,7 +335,7 @@ def _first(wish: Number | None, base: Number) -> Number:
 
 
 def _untold(found: Forecast) -> bool:
-    return found.verdict.code in ("too_few_sizes", "ill_behaved", "families_disagree")
+    return found.verdict.code in UNTOLD
 
 
 def _stability(found: DropLargest) -> dict[str, Any]:

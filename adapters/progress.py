@@ -25,9 +25,8 @@ from .nnunet.pilot import PilotSpec
 from .terminal import round_line
 
 
-@contextmanager
-def run_display(console: Console) -> Iterator[Watchers]:
-    """Show a run on `console`: bars on a terminal, a line per finished training elsewhere."""
+def progress_bars(console: Console) -> Progress:
+    """Bars with counts, time taken and ETA."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -36,7 +35,13 @@ def run_display(console: Console) -> Iterator[Watchers]:
         TextColumn("ETA"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    progress = Progress(*columns, console=console, transient=True, speed_estimate_period=600)
+    return Progress(*columns, console=console, transient=True, speed_estimate_period=600)
+
+
+@contextmanager
+def run_display(console: Console) -> Iterator[Watchers]:
+    """Show a run on `console`: bars on a terminal, a line per finished training elsewhere."""
+    progress = progress_bars(console)
     with progress:
         display = _Display(progress)
         yield Watchers(step=display.step, runs=display.runs, round=display.round, notice=display.notice)

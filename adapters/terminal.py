@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
@@ -14,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..forecast.comparison import ArmComparison, Comparison, SizeDifference
-from ..forecast.forecast import HORIZON, NOTABLE, Forecast, Gain
+from ..forecast.forecast import HORIZON, NOTABLE, Forecast, Gain, Question
 from ..forecast.prior import AVERAGE
 from ..forecast.recommendation import Recommendation
 from ..forecast.stability import DropLargest, RoundSummary
@@ -31,6 +32,8 @@ VERDICT_STYLE = {
     "ill_behaved": "red",
     "too_few_sizes": "red",
 }
+MOST_LINES = 200
+"""Curves a quick report lists."""
 CODE_STYLE = {"annotate": "cyan", "train_pilots": "yellow", "cannot_tell": "red"}
 CODE_WORDS = {
     "stop_plateau": "STOP: the plateau is reached",
@@ -262,6 +265,31 @@ def _sampling(forecast: Forecast) -> str:
         f"{forecast.expected.noise_source}: training {tau0:.4f}, subset at {smallest} cases "
         f"{tau1 / math.sqrt(smallest):.4f}, misfit {misfit:.4f}."
     )
+
+
+def quick_report(entries: Sequence[Mapping[str, Any]], question: Question) -> RenderableType:
+    """One line per curve, from the curves of a forecast document; at most `MOST_LINES`."""
+    level = f"{question.level:.0%}"
+    table = _table("Forecasts", "curve", "cases", "reachable gain", f"{level} interval", "DM", "n*", "verdict")
+    for entry in entries[:MOST_LINES]:
+        name = " / ".join([entry["arm"], entry["structure"], entry["metric"]])
+        gain, plateau, posterior = entry["reachable_gain"], entry["plateau"], entry["posterior"]
+        if gain is None or plateau is None or posterior is None:
+            table.add_row(name, str(entry["n_annotated"]), "-", "-", "-", "-", entry["verdict"]["code"])
+            continue
+        size = plateau["n"]["median"]
+        table.add_row(
+            name,
+            str(entry["n_annotated"]),
+            _score(gain["median"]),
+            f"[{_score(gain['lo'])}, {_score(gain['hi'])}]",
+            _score(posterior["DM"]["median"]),
+            "beyond" if size is None else f"{size:.0f}",
+            entry["verdict"]["code"].replace("_", " "),
+        )
+    rest = len(entries) - MOST_LINES
+    note = "Everything by quadrature; for MCMC, backtest and families leave out --quick."
+    return Group(table, *([Text(f"... and {rest} more curves: see --json.")] if rest > 0 else []), Text(note, "dim"))
 
 
 def stability_report(found: DropLargest, level: float) -> RenderableType:

@@ -11,14 +11,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import emcee
 import numpy as np
 import pandas as pd
 
 import dicecast
-from dicecast.forecast import posterior
-from dicecast.forecast.noise import noise_grid
+from dicecast.forecast import sampler
+from dicecast.forecast.families import NAMED
+from dicecast.forecast.prior import shipped_prior
 
 STEPS = 300
 
@@ -44,24 +46,31 @@ def seconds(call: Callable[[], object], repeats: int = 3) -> float:
 
 
 def sample(data: dicecast.Curve, *, vectorised: bool) -> None:
-    noise = noise_grid(data)
-    start = posterior._start(data, noise, np.random.default_rng(0))
+    started = dicecast.quadrature(data, model=NAMED.name)
+    target = sampler.Target.of(data, shipped_prior().only(NAMED.name), started)
+    start = sampler._start(target, started, np.random.default_rng(0))
 
     def density(points: np.ndarray) -> np.ndarray:
-        found = posterior.log_density(np.atleast_2d(points), data, noise)
+        found = target.log_density(np.atleast_2d(points))
         return found if vectorised else found[0]
 
-    emcee.EnsembleSampler(len(start), 3, density, vectorize=vectorised).run_mcmc(start, STEPS)
+    emcee.EnsembleSampler(*start.shape, density, vectorize=vectorised).run_mcmc(start, STEPS)
 
 
 def main() -> None:
     data = curve()
     fast, slow = seconds(lambda: sample(data, vectorised=True)), seconds(lambda: sample(data, vectorised=False), 1)
+    chains = seconds(lambda: dicecast.sample_posterior(data))
+    one, average = (seconds(partial(dicecast.quadrature, data, model=model)) for model in (NAMED.name, "average"))
     full = seconds(lambda: dicecast.forecast_curve(data, backtest=False))
     tested = seconds(lambda: dicecast.forecast_curve(data))
     start = seconds(lambda: subprocess.run([sys.executable, "-c", "import dicecast"], check=True))
     print(f"{STEPS} steps of 40 walkers: vectorised {fast:.2f} s, one by one {slow:.2f} s, ratio {slow / fast:.1f}")
-    print(f"full answer (least squares, MCMC with ESS >= 2000, forecast): {full:.2f} s; with backtest {tested:.2f} s")
+    print(
+        f"posterior of the exponential: MCMC {chains:.2f} s, quadrature {one * 1e3:.0f} ms, ratio {chains / one:.0f}; "
+        f"average of the families by quadrature {average * 1e3:.0f} ms"
+    )
+    print(f"full answer (least squares, MCMC, families, average): {full:.2f} s; with backtest {tested:.2f} s")
     print(f"import in a new process: {start:.2f} s")
 
 

@@ -217,13 +217,16 @@ def horizon_of(curve: Curve) -> int:
     return HORIZON * int(curve.sizes[-1])
 
 
-def forecast_curve(curve: Curve, question: Question | None = None, *, backtest: bool = True) -> Forecast:
+def forecast_curve(
+    curve: Curve, question: Question | None = None, *, backtest: bool = True, quick: bool = False
+) -> Forecast:
     """Fit a curve by least squares and MCMC, average the families, and say what follows.
 
     Args:
         curve: The observed scores.
         question: What to report; defaults as in `Question`.
-        backtest: Also forecast larger sizes from smaller ones, and compare families and priors.
+        backtest: Also forecast larger sizes from smaller ones, and under other priors.
+        quick: Everything by quadrature, without the backtest and without each family on its own.
 
     Raises:
         InputError: The scope is the population but nothing is known of the spread over test cases.
@@ -233,12 +236,12 @@ def forecast_curve(curve: Curve, question: Question | None = None, *, backtest: 
         sizes = ", ".join(map(str, curve.sizes))
         reason = f"{len(curve.sizes)} size(s) trained ({sizes}); a forecast needs at least {FEWEST_SIZES}, better 5."
         return Forecast(curve, question, Verdict("too_few_sizes", reason))
-    posterior = _posterior(curve, question, NAMED.name)
-    expected = posterior if question.model == NAMED.name else _posterior(curve, question, question.model)
+    posterior = _posterior(curve, question, NAMED.name, quick)
+    expected = posterior if question.model == NAMED.name else _posterior(curve, question, question.model, quick)
     plateau = plateau_of(posterior, question)
     reachable, doubling = gains(expected, question)
     check = predictive_check(expected if question.scope == SCOPES[0] else quadrature(curve, question.seed))
-    views = family_views(curve, expected, question)
+    views = () if quick else family_views(curve, expected, question)
     return Forecast(
         curve=curve,
         question=question,
@@ -250,20 +253,20 @@ def forecast_curve(curve: Curve, question: Question | None = None, *, backtest: 
         families=views,
         reachable_gain=reachable,
         gain_doubling=doubling,
-        sensitivity=_sensitivity(curve, question) if backtest else None,
+        sensitivity=_sensitivity(curve, question) if backtest and not quick else None,
         at=tuple(score_at(expected, n, question.level) for n in question.at),
         n_for_target=None if question.target is None else size_for_target(expected, question.target, question.level),
         check=check,
-        backtest=rolling_origin(curve, question) if backtest else (),
+        backtest=rolling_origin(curve, question) if backtest and not quick else (),
     )
 
 
-def _posterior(curve: Curve, question: Question, model: str) -> Posterior:
-    """MCMC for one family, quadrature for the average and for the population."""
+def _posterior(curve: Curve, question: Question, model: str, quick: bool) -> Posterior:
+    """MCMC for one family, quadrature for the average, for the population and for haste."""
     if question.scope == "population":
         return population_posterior(curve, question.seed, model=model)
-    if model == AVERAGE:
-        return quadrature(curve, question.seed)
+    if model == AVERAGE or quick:
+        return quadrature(curve, question.seed, model=model)
     return sample_posterior(curve, question.seed, model=model)
 
 

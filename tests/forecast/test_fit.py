@@ -1,9 +1,11 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from dicecast.forecast import exponential
 from dicecast.forecast.curve import Curve
-from dicecast.forecast.fit import LeastSquaresFit, least_squares
+from dicecast.forecast.families import EXPONENTIAL, FAMILIES
+from dicecast.forecast.fit import LeastSquaresFit, _Model, least_squares
 
 
 def curve_of(n: list[int], y: list[float] | np.ndarray) -> Curve:
@@ -22,14 +24,18 @@ def curve_of(n: list[int], y: list[float] | np.ndarray) -> Curve:
     )
 
 
+def exponential(n: list[int], dm: float, d0: float, k: float) -> np.ndarray:
+    return dm - (dm - d0) * np.exp(-k * np.array(n))
+
+
 @pytest.mark.parametrize(
     ("dm", "d0", "k"),
     [(0.85, 0.35, 0.012), (0.93, 0.0001, 0.05), (0.7, 0.69, 0.02), (0.999, 0.2, 0.004), (0.3, 0.1, 0.2)],
 )
 def test_least_squares_recovers_exact_parameters(dm: float, d0: float, k: float) -> None:
     sizes = [5, 10, 20, 40, 80, 160]
-    fit = least_squares(curve_of(sizes, exponential.score(sizes, dm, d0, k)))
-    np.testing.assert_allclose([fit.dm, fit.d0, fit.k], [dm, d0, k], rtol=1e-6)
+    fit = least_squares(curve_of(sizes, exponential(sizes, dm, d0, k)))
+    np.testing.assert_allclose(fit.values, [dm, d0, k], rtol=1e-6)
     assert fit.status == "ok"
 
 
@@ -43,7 +49,7 @@ MISRA1A_CERTIFIED = (2.3894212918e2, 5.5015643181e-4, 2.7070075241e0, 7.26686884
 
 def assert_certified(fit: LeastSquaresFit, certified: tuple[float, ...], scale_y: float, scale_x: float) -> None:
     dm, k, dm_error, k_error = certified
-    found = [fit.dm * scale_y, fit.k * scale_x, fit.stderr[0] * scale_y, fit.stderr[2] * scale_x]
+    found = [fit.values[0] * scale_y, fit.values[2] * scale_x, fit.stderr[0] * scale_y, fit.stderr[2] * scale_x]
     np.testing.assert_allclose(found, [dm, k, dm_error, k_error], rtol=1e-6)
 
 
@@ -65,22 +71,22 @@ def test_misra1a_agrees_with_the_certified_values(start: tuple[float, float, flo
 def test_rescaling_sizes_rescales_the_rate_and_nothing_else() -> None:
     sizes, y = [5, 10, 20, 40, 80], [0.5, 0.62, 0.70, 0.78, 0.80]
     one, ten = least_squares(curve_of(sizes, y)), least_squares(curve_of([10 * n for n in sizes], y))
-    np.testing.assert_allclose([ten.dm, ten.d0, ten.k * 10], [one.dm, one.d0, one.k], rtol=1e-6)
+    np.testing.assert_allclose(ten.values * [1, 1, 10], one.values, rtol=1e-6)
     np.testing.assert_allclose(ten.plateau(0.01)[0], 10 * one.plateau(0.01)[0], rtol=1e-6)
 
 
 def test_the_order_of_observations_is_irrelevant() -> None:
     sizes, y = [5, 10, 20, 40, 80], [0.5, 0.62, 0.70, 0.78, 0.80]
     one, other = least_squares(curve_of(sizes, y)), least_squares(curve_of(sizes[::-1], y[::-1]))
-    assert (one.dm, one.d0, one.k) == (other.dm, other.d0, other.k)
+    assert np.array_equal(one.values, other.values)
 
 
 def test_standard_errors_match_the_spread_over_repetitions() -> None:
     rng = np.random.default_rng(1)
     sizes = [10, 20, 40, 80, 160, 320] * 3
-    truth = exponential.score(sizes, 0.85, 0.4, 0.015)
+    truth = exponential(sizes, 0.85, 0.4, 0.015)
     fits = [least_squares(curve_of(sizes, truth + 0.01 * rng.standard_normal(len(sizes)))) for _ in range(200)]
-    spread = np.std([[fit.dm, fit.d0, fit.k] for fit in fits], axis=0)
+    spread = np.std([fit.values for fit in fits], axis=0)
     claimed = np.median([fit.stderr for fit in fits], axis=0)
     np.testing.assert_allclose(claimed, spread, rtol=0.2)
 
@@ -113,22 +119,35 @@ def test_too_few_sizes_are_refused() -> None:
 
 
 def test_the_plateau_size_is_where_the_curve_is_within_eps() -> None:
-    size = exponential.plateau_size(0.85, 0.35, 0.012, eps=0.01)
-    assert exponential.score(size, 0.85, 0.35, 0.012) == pytest.approx(0.84)
-    assert exponential.plateau_size(0.85, 0.845, 0.012, eps=0.01) == 0
+    size = float(EXPONENTIAL.plateau_size(0.5, 0.012, eps=0.01))
+    assert size == pytest.approx(np.log(0.5 / 0.01) / 0.012)
+    assert EXPONENTIAL.score(size, 0.85, 0.5, 0.012) == pytest.approx(0.84)
+    assert EXPONENTIAL.plateau_size(0.005, 0.012, eps=0.01) == 0
+
+
+def test_the_plateau_of_a_fit_is_where_its_curve_is_within_eps() -> None:
+    sizes = [5, 10, 20, 40, 80, 160]
+    size, score = least_squares(curve_of(sizes, exponential(sizes, 0.85, 0.35, 0.012))).plateau(0.01)
+    assert (size, score) == pytest.approx((np.log(0.5 / 0.01) / 0.012, 0.84), rel=1e-6)
 
 
 def test_the_size_for_a_score_inverts_the_curve() -> None:
-    size = exponential.size_for_score(0.7, 0.85, 0.35, 0.012)
-    assert exponential.score(size, 0.85, 0.35, 0.012) == pytest.approx(0.7)
-    assert exponential.size_for_score(0.9, 0.85, 0.35, 0.012) == np.inf
-    assert exponential.size_for_score(0.2, 0.85, 0.35, 0.012) == 0
+    size = EXPONENTIAL.size_for_score(0.7, 0.85, 0.5, 0.012)
+    assert EXPONENTIAL.score(size, 0.85, 0.5, 0.012) == pytest.approx(0.7)
+    assert EXPONENTIAL.size_for_score(0.9, 0.85, 0.5, 0.012) == np.inf
+    assert EXPONENTIAL.size_for_score(0.2, 0.85, 0.5, 0.012) == 0
 
 
-def test_the_jacobian_is_the_derivative() -> None:
-    sizes, at, step = np.array([3.0, 30.0, 300.0]), np.array([0.85, 0.35, 0.012]), 1e-6
-    numeric = [
-        (exponential.score(sizes, *(at + step * unit)) - exponential.score(sizes, *(at - step * unit))) / (2 * step)
-        for unit in np.eye(3)
-    ]
-    np.testing.assert_allclose(exponential.jacobian(sizes, *at), np.stack(numeric, axis=1), rtol=1e-4, atol=1e-8)
+def numeric(function: Callable[[np.ndarray], np.ndarray], at: np.ndarray) -> np.ndarray:
+    """Derivatives by central differences, shape [values, parameters]."""
+    steps = 1e-6 * np.maximum(np.abs(at), 1e-3) * np.eye(len(at))
+    return np.stack([(function(at + s) - function(at - s)) / (2 * s.sum()) for s in steps], axis=-1)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_jacobians_of_a_fit_are_the_derivatives(name: str) -> None:
+    theta = {"exponential": [0.012], "stretched-exponential": [0.02, 0.6], "power-law": [0.7], "hill": [0.03, 1.3]}
+    model = _Model(curve_of([3, 30, 300, 600], [0.4, 0.5, 0.7, 0.8]), FAMILIES[name])
+    at = np.array([0.85, 0.4, *theta.get(name, [])])
+    np.testing.assert_allclose(model.jacobian(at), numeric(model.score, at), rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(model.own_jacobian(at), numeric(model.own, at), rtol=1e-5, atol=1e-8)

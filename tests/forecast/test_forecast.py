@@ -7,6 +7,7 @@ import pytest
 from dicecast.forecast.curve import Curve, curves_from_scores
 from dicecast.forecast.document import forecast_document
 from dicecast.forecast.errors import InputError
+from dicecast.forecast.families import FAMILIES, NAMED
 from dicecast.forecast.forecast import Forecast, Question, forecast_curve
 from dicecast.forecast.scores import validate_scores
 from dicecast.forecast.stability import RoundSummary, drop_largest, round_stability
@@ -48,7 +49,8 @@ def test_gains_are_differences_of_the_curve(found: Forecast) -> None:
     assert found.gain_doubling is not None
     assert (found.reachable_gain.n_from, found.reachable_gain.n_to) == (110, 440)
     assert found.gain_doubling.interval.median <= found.reachable_gain.interval.median
-    assert found.gain_doubling.interval.lo >= 0
+    misfit = found.expected.noise_rms[2] if found.expected else 0
+    assert found.gain_doubling.interval.lo >= -3 * misfit  # the larger size has a misfit of its own
 
 
 def test_the_target_interval_holds_the_truth(found: Forecast) -> None:
@@ -59,10 +61,49 @@ def test_the_target_interval_holds_the_truth(found: Forecast) -> None:
     assert found.n_for_target.p_unreachable < 0.2
 
 
-def test_the_backtest_forecasts_the_largest_size_from_the_smaller(found: Forecast) -> None:
-    (test,) = found.backtest
-    assert (test.from_sizes, test.n) == ((10, 20, 40, 80), 110)
-    assert test.held
+def test_the_backtest_forecasts_the_next_and_the_largest_size_from_the_smaller(found: Forecast) -> None:
+    asked = [(test.from_sizes, test.n) for test in found.backtest]
+    assert asked == [((10, 20, 40), 80), ((10, 20, 40), 110), ((10, 20, 40, 80), 110)]
+    assert all(test.held for test in found.backtest)
+    assert found.backtest[2].observed == pytest.approx(found.curve.observed[-1])
+
+
+def test_every_family_has_its_say(found: Forecast) -> None:
+    assert [view.family.name for view in found.families] == list(FAMILIES)
+    weights = [view.weight for view in found.families]
+    assert sum(weights) == pytest.approx(1)
+    assert weights[-1] == 0  # the inverse logarithm is not averaged
+    for view in found.families:
+        assert view.fit is not None and view.fit.family is view.family
+        assert (view.gain.n_from, view.gain.n_to) == (110, 440)
+    assert found.named_view is not None
+    assert found.named_view.family is NAMED
+
+
+def test_the_named_model_is_sampled_and_the_average_summed(found: Forecast) -> None:
+    assert found.posterior is not None and found.expected is not None
+    assert found.posterior.chain is not None and found.posterior.model == NAMED.name
+    assert found.expected.chain is None and found.expected.model == "average"
+
+
+def test_the_gain_is_also_said_under_other_priors(found: Forecast) -> None:
+    assert found.sensitivity is not None
+    for gain in (found.sensitivity.vague, found.sensitivity.learned):
+        assert (gain.n_from, gain.n_to) == (110, 440)
+    assert found.sensitivity.vague != found.sensitivity.learned
+
+
+def test_one_family_may_be_asked_for() -> None:
+    asked = forecast_curve(curve(exponential([10, 20, 40, 80])), Question(model="power-law"), backtest=False)
+    assert asked.expected is not None and asked.expected.chain is not None
+    assert asked.expected.model == "power-law"
+    assert asked.posterior is not None and asked.posterior.model == NAMED.name
+    assert asked.sensitivity is None and asked.backtest == ()
+
+
+def test_what_scores_lack_is_asked_for_before_they_speak_of_all_patients() -> None:
+    with pytest.raises(InputError, match="needs scores of at least 2 test cases"):
+        forecast_curve(curve(exponential([10, 20, 40, 80])), Question(scope="population"), backtest=False)
 
 
 def test_fewer_than_three_sizes_are_not_forecast() -> None:
@@ -113,6 +154,9 @@ def test_three_sizes_cannot_be_dropped() -> None:
         ({"target": 1.2}, "target score must lie in"),
         ({"at": (0,)}, "must be >= 1"),
         ({"seed": -1}, "seed must be"),
+        ({"model": "spline"}, "unknown family 'spline': there is average, exponential"),
+        ({"scope": "world"}, "unknown scope 'world'"),
+        ({"reach": 0}, "must be >= 1"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(question: dict[str, object], message: str) -> None:
