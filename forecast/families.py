@@ -147,7 +147,7 @@ class Stretched(Family):
 
     def theta(self, slope: ArrayLike, shape: ArrayLike, anchor: float) -> tuple[FloatArray, ...]:
         g = np.asarray(shape, dtype=float)
-        return (np.asarray(slope, dtype=float) / g) ** (1 / g) / anchor, g
+        return np.exp(np.clip(np.log(np.asarray(slope, dtype=float) / g) / g, -LIMIT / 2, LIMIT / 2)) / anchor, g
 
     def bounds(self, sizes: IntArray) -> tuple[tuple[float, float], ...]:
         return ((1e-6 / float(sizes[-1]), 1000 / float(sizes[0])), (0.05, 4.0))

@@ -61,16 +61,18 @@ def from_evidence(evidence: FloatArray, weight: FloatArray, vague: Prior, identi
     """As `learn_prior`, from the log evidence [curves, cells, misfits] and weights of the curves that sum to 1."""
     averaged = [one for one in vague.families if one.weight > 0]
     groups = [averaged, *([replace(one, weight=1.0)] for one in vague.families if one.weight == 0)]
-    place = {one.family.name: part for one, part in zip(vague.families, _blocks(vague.families), strict=True)}
-    found: dict[str, FamilyPrior] = {}
+    place = {
+        (one.family.name, one.early): part for one, part in zip(vague.families, _blocks(vague.families), strict=True)
+    }
+    found: dict[tuple[str, bool], FamilyPrior] = {}
     misfits = []
     for group in groups:
-        columns = np.concatenate([place[one.family.name] for one in group])
+        columns = np.concatenate([place[one.family.name, one.early] for one in group])
         learned, misfit = _maximise(evidence[:, columns], weight, group, vague.misfit_mass, pseudo)
         misfits.append(misfit)
-        found.update({one.family.name: one for one in learned})
+        found.update({(one.family.name, one.early): one for one in learned})
     families = [
-        replace(found[one.family.name], weight=found[one.family.name].weight * (one.weight > 0))
+        replace(found[one.family.name, one.early], weight=found[one.family.name, one.early].weight * (one.weight > 0))
         for one in vague.families
     ]
     return replace(vague, id=identity, families=tuple(families), misfit_mass=misfits[0])

@@ -128,22 +128,16 @@ def mean_covariance(curve: Curve, tau0: float, tau1: float, misfit: float) -> Fl
     return tau1**2 * shared + np.diag(tau0**2 / curve.draws + misfit**2)
 
 
-def noise_grid(curve: Curve, misfit: FloatArray, misfit_mass: FloatArray, about: FloatArray | None = None) -> NoiseGrid:
+def noise_grid(curve: Curve, misfit: FloatArray, misfit_mass: FloatArray) -> NoiseGrid:
     """Build the likelihood of a curve's observations over the grid of noise SDs.
 
     Args:
         curve: The observations.
         misfit: Misfit SDs to integrate over, shape [misfits].
         misfit_mass: Their prior probabilities, shape [misfits].
-        about: Leave out what lies more than one step beyond these (tau0, tau1, misfit), shape [draws, 3].
     """
     spreads, log_mass, source = _spreads(curve)
     smallest = float(curve.sizes[0])
-    if about is not None:
-        near = _about(spreads, np.sqrt(about[:, 0] ** 2 + about[:, 1] ** 2 / smallest))
-        spreads, log_mass = spreads[near], log_mass[:, near]
-        near = _about(misfit, about[:, 2])
-        misfit, misfit_mass = misfit[near], misfit_mass[near]
     spread, sd = (a.ravel() for a in np.meshgrid(spreads, misfit, indexing="ij"))
     parts = [_per_shape(curve, *shape, spread, sd) for shape in SHAPES]
     log_prior = log_mass[:, :, None] + np.log(misfit_mass)
@@ -159,13 +153,6 @@ def noise_grid(curve: Curve, misfit: FloatArray, misfit_mass: FloatArray, about:
         constant=np.concatenate([constant for _, _, _, constant in parts]) + log_prior.ravel(),
         source=source,
     )
-
-
-def _about(grid: FloatArray, values: FloatArray) -> slice:
-    """The part of an ascending grid from one step below the least value to one step above the largest."""
-    first = int(np.searchsorted(grid, values.min() * (1 - 1e-9)))
-    last = int(np.searchsorted(grid, values.max() * (1 + 1e-9)))
-    return slice(max(first - 1, 0), last + 1)
 
 
 def _spreads(curve: Curve) -> tuple[FloatArray, FloatArray, str]:

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -30,6 +30,10 @@ VAGUE_MISFIT = (0.003, 0.8)
 """Median (score units) and log-SD of the misfit under the vague prior."""
 FLAT = 0.004
 """Log-slope of the error below which a curve is all but flat: a doubling removes 0.3 % of the error."""
+STEEP = 15.0
+"""Log-slopes kappa above twice this get no mass: such decays are over within a step of sizes."""
+EARLY = 0.2
+"""Vague weight of curves that may be over long before the largest size."""
 AVERAGE = "average"
 """Name of the weighted average of the families."""
 
@@ -44,7 +48,14 @@ class FamilyPrior:
     mass: FloatArray
     """Probability of each cell given the family, shape [shapes, shares, slopes]; sums to 1."""
     weight: float
-    """Probability of the family in the average; 0 for a family that is fitted on request only."""
+    """Probability in the average; 0 for a family that is fitted on request only."""
+    early: bool = False
+    """Whether the anchor is the smallest size instead of the largest: curves that may be over long before."""
+
+    @property
+    def edges(self) -> FloatArray:
+        """Ascending ends of the shape intervals; a single value where the shape is fixed."""
+        return np.unique(np.array(self.shapes))
 
 
 @dataclass(frozen=True)
@@ -66,18 +77,49 @@ class Prior:
         """The prior of one family alone, or of the average for `average`."""
         if name == AVERAGE:
             return replace(self, families=tuple(one for one in self.families if one.weight > 0))
-        found = [replace(one, weight=1.0) for one in self.families if one.family.name == name]
+        found = [one for one in self.families if one.family.name == name]
+        total = sum(one.weight for one in found)
+        found = [replace(one, weight=one.weight / total if total else 1 / len(found)) for one in found]
         if not found:
             known = ", ".join([AVERAGE, *FAMILIES])
             raise InputError(f"unknown family {name!r}: there is {known}.")
         return replace(self, families=tuple(found))
 
+    def log_density(self, component: int) -> FloatArray:
+        """Log density of each cell in (phi, ln(phi kappa), shape), times the weight, shape as `mass`."""
+        return _log_density(_Component(self, component))
+
     @property
     def hash(self) -> str:
         """Hash of every number in the prior."""
         numbers = [self.shares.tolist(), self.slopes.tolist(), self.misfit.tolist(), self.misfit_mass.tolist()]
-        tables = [[f.family.name, f.shapes, f.weight, f.mass.tolist()] for f in self.families]
+        tables = [[f.family.name, f.shapes, f.weight, f.early, f.mass.tolist()] for f in self.families]
         return hashlib.sha256(json.dumps([numbers, tables]).encode()).hexdigest()[:16]
+
+
+class _Component:
+    """One component of a prior, told apart by what its density depends on."""
+
+    def __init__(self, prior: Prior, index: int) -> None:
+        self.prior, self.one = prior, prior.families[index]
+        parts = (prior.shares, prior.slopes, self.one.mass)
+        self._key = (*(part.tobytes() for part in parts), self.one.shapes, self.one.weight, self.one.family.name)
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Component) and self._key == other._key
+
+
+@lru_cache(maxsize=64)
+def _log_density(component: _Component) -> FloatArray:
+    prior, one = component.prior, component.one
+    shape = np.array([hi - lo if hi > lo else 1.0 for lo, hi in one.shapes])[:, None, None]
+    slope = np.diff(np.log(prior.slopes)) if one.family.theta_names else np.ones(1)
+    volume = shape * np.diff(prior.shares)[None, :, None] * slope
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(one.weight * one.mass / volume))
 
 
 def shipped_prior(learned_share: float = LEARNED_SHARE) -> Prior:
@@ -117,11 +159,12 @@ def mixed(one: Prior, other: Prior, share: float) -> Prior:
 
 def vague_like(prior: Prior) -> Prior:
     """The same cells, no cell preferred, and small misfits; families at weight 0 stay there."""
-    averaged = [one.weight > 0 for one in prior.families]
-    cells = np.array([len(one.shapes) for one in prior.families]) * averaged
+    late = np.array([len(one.shapes) * (one.weight > 0 and not one.early) for one in prior.families], dtype=float)
+    early = np.array([len(one.shapes) * (one.weight > 0 and one.early) for one in prior.families], dtype=float)
+    weights = (1 - EARLY * early.any()) * late / max(late.sum(), 1) + EARLY * early / max(early.sum(), 1)
     families = [
-        replace(one, mass=_even(one, prior), weight=float(share))
-        for one, share in zip(prior.families, cells / max(cells.sum(), 1), strict=True)
+        replace(one, mass=_even(one, prior), weight=float(weight))
+        for one, weight in zip(prior.families, weights, strict=True)
     ]
     return replace(
         prior,
@@ -147,9 +190,10 @@ def _even(one: FamilyPrior, prior: Prior) -> FloatArray:
     slope = np.sqrt(prior.slopes[1:] * prior.slopes[:-1])
     share = (prior.shares[1:] + prior.shares[:-1]) / 2
     by_slope = slope / (slope + FLAT) if one.family.theta_names else np.ones(1)
-    mass = np.ones((len(one.shapes), len(share), 1)) * by_slope
+    mass = np.diff(prior.shares)[None, :, None] * np.ones((len(one.shapes), 1, 1)) * by_slope
     if one.family.theta_names:
-        mass *= slope / share[:, None] >= one.family.straight
+        kappa = slope / share[:, None]
+        mass *= (kappa >= one.family.straight * (not one.early)) & (kappa <= 2 * STEEP)
     return np.asarray(mass / mass.sum())
 
 
@@ -157,6 +201,7 @@ def empty_prior(
     identity: str,
     families: Mapping[str, Sequence[tuple[float, float]]],
     averaged: Sequence[str],
+    early: Sequence[str],
     shares: FloatArray,
     slopes: FloatArray,
     misfit: FloatArray,
@@ -167,6 +212,7 @@ def empty_prior(
         identity: Its name.
         families: Shape intervals of each family by its name.
         averaged: Names of the families that enter the average.
+        early: Names of the families that also enter it anchored at the smallest size.
         shares: Edges in phi.
         slopes: Edges in phi kappa, evenly spaced in the logarithm.
         misfit: Misfit SDs (score units).
@@ -175,6 +221,7 @@ def empty_prior(
         FamilyPrior(FAMILIES[name], tuple(shapes), np.ones(1), float(name in averaged))
         for name, shapes in families.items()
     )
+    made += tuple(FamilyPrior(FAMILIES[name], tuple(families[name]), np.ones(1), 1.0, early=True) for name in early)
     return replace(vague_like(Prior(identity, shares, slopes, made, misfit, np.ones(len(misfit)))), id=identity)
 
 
@@ -189,6 +236,7 @@ def to_document(prior: Prior, learned_from: str) -> dict[str, Any]:
         "families": [
             {
                 "name": one.family.name,
+                "early": one.early,
                 "weight": round(one.weight, 4),
                 "shapes": [list(shape) for shape in one.shapes],
                 "millionths": _millionths(one.mass).tolist(),
@@ -216,6 +264,7 @@ def from_document(document: Mapping[str, Any]) -> Prior:
             tuple((float(lo), float(hi)) for lo, hi in one["shapes"]),
             probabilities(one["millionths"]),
             one["weight"] / total,
+            bool(one["early"]),
         )
         for one in document["families"]
     )

@@ -1,7 +1,8 @@
 """Posterior of one family by MCMC (emcee), vectorised over walkers and marginal over the noise.
 
-The sampler walks in (D(N), logit phi, log(phi kappa), shape) at the largest size N (`families`), where the posterior
-is far rounder than in the family's own parameters; coordinates that the family does not have are left out. The noise
+The sampler walks in (D(N), log of the rise to come at the smallest size, log kappa at N, shape), N being the largest
+size, where the posterior is far rounder than in the family's own parameters; coordinates that the family does not have
+are left out. The noise
 SDs are summed over their grid inside the likelihood (`noise`). Walkers start at draws of the quadrature posterior, so
 little burn-in is needed.
 
@@ -15,16 +16,16 @@ from typing import Any
 
 import emcee
 import numpy as np
-from scipy.special import expit, logit
 
 from . import diagnostics
 from .curve import Curve
 from .diagnostics import Diagnostics
 from .families import NAMED, Family
 from .noise import NoiseGrid, noise_grid
+from .points import Points, anchors_of
 from .posterior import Chain, Posterior
 from .prior import Prior, shipped_prior
-from .quadrature import Cells, quadrature
+from .quadrature import quadrature
 from .types import FloatArray
 
 ENSEMBLES = 2
@@ -38,6 +39,8 @@ MAX_STEPS = 6000
 CENTRES, BANDWIDTH, TAIL = 400, 0.7, 5
 """Draws about which walkers are proposed, width of the kernels (times Silverman's rate), and their t's degrees of
 freedom."""
+KAPPA = (-15.0, 6.0)
+"""Logarithms of kappa between which theta is computed; the prior ends well inside."""
 KEPT = 8000
 """Draws of the chains that the posterior keeps, each with a noise."""
 
@@ -59,10 +62,10 @@ def sample_posterior(curve: Curve, seed: int = 0, *, model: str = NAMED.name, pr
         InputError: Unknown family.
     """
     prior = (prior or shipped_prior()).only(model)
-    if len(prior.families) != 1:
+    if len({one.family.name for one in prior.families}) != 1:
         raise ValueError(f"MCMC samples one family, asked for {model}")
     started = quadrature(curve, seed, model=model, prior=prior)
-    target = Target.of(curve, prior, started)
+    target = Target.of(curve, prior)
     children = np.random.SeedSequence(seed).spawn(ENSEMBLES)
     samplers = [_sampler(target, started, child) for child in children]
     steps = 0
@@ -85,19 +88,13 @@ class Target:
 
     curve: Curve
     prior: Prior
-    """Of one family."""
+    """Of one family; one component per anchor."""
     grid: NoiseGrid
-    log_prior: FloatArray
-    """Log density of each cell in (phi, log(phi kappa), shape), shape [shapes, shares, slopes]."""
 
     @classmethod
-    def of(cls, curve: Curve, prior: Prior, started: Posterior | None = None) -> Target:
-        """The target of one family; with draws to start from, only over the noises about theirs."""
-        one = prior.families[0]
-        grid = noise_grid(curve, prior.misfit, prior.misfit_mass, None if started is None else started.noise)
-        widths = np.array([hi - lo if hi > lo else 1.0 for lo, hi in one.shapes])
-        with np.errstate(divide="ignore"):
-            return cls(curve, prior, grid, np.log(one.mass) - np.log(widths)[:, None, None])
+    def of(cls, curve: Curve, prior: Prior) -> Target:
+        """The target of one family."""
+        return cls(curve, prior, noise_grid(curve, prior.misfit, prior.misfit_mass))
 
     @property
     def family(self) -> Family:
@@ -105,85 +102,102 @@ class Target:
         return self.prior.families[0].family
 
     @property
-    def anchor(self) -> float:
+    def largest(self) -> float:
         """The largest size N."""
         return float(self.curve.sizes[-1])
 
     @property
+    def smallest(self) -> float:
+        """The smallest size."""
+        return float(self.curve.sizes[0])
+
+    @property
     def sloped(self) -> bool:
         """Whether the slope is a coordinate."""
-        return self.log_prior.shape[2] > 1
+        return bool(self.family.theta_names)
 
     @property
     def shaped(self) -> bool:
         """Whether the shape is a coordinate."""
-        return any(hi > lo for lo, hi in self.prior.families[0].shapes)
+        return len(self.prior.families[0].edges) > 1
 
     @property
     def dimensions(self) -> int:
         """Number of coordinates."""
         return 2 + int(self.sloped) + int(self.shaped)
 
-    def log_density(self, points: FloatArray) -> FloatArray:
-        """Log posterior density at points in sampling coordinates, up to a constant.
+    def log_density(self, places: FloatArray) -> FloatArray:
+        """Log posterior density in sampling coordinates, up to a constant.
+
+        A component's prior is a density in (E, phi, ln(phi kappa), shape) at its anchor; in sampling coordinates that
+        is the same times phi, since E phi is the rise still to come at the anchor and kappa follows from theta.
 
         Args:
-            points: Shape [points, dimensions].
+            places: Shape [points, dimensions].
 
         Returns:
             Shape [points]; -inf outside the prior.
         """
-        error, cells = self.unpack(points)
-        out = self._prior_at(cells) + np.log(cells.share * (1 - cells.share))
-        relative, most = cells.errors_and_most(self.curve.sizes, self.anchor)
-        inside = (error > 0) & (error <= most) & np.isfinite(out)
-        found = np.full(len(points), -np.inf)
+        dm, amplitude, theta = self.unpack(places)
+        columns = [t[:, None] for t in theta]
+        sizes = self.curve.sizes.astype(float)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            means = dm[:, None] - amplitude[:, None] * self.family.decay(sizes, *columns)
+            start = dm - amplitude if self.family.at_zero else means[:, 0]
+        out = self._log_prior(dm, amplitude, theta)
+        inside = np.isfinite(out) & np.isfinite(means).all(axis=1) & (start >= 0) & (dm <= 1)
+        found = np.full(len(places), -np.inf)
         if inside.any():
-            found[inside] = out[inside] + self.grid.log_likelihood(1 - error[inside, None] * relative[inside])
+            found[inside] = out[inside] + self.grid.log_likelihood(means[inside])
         return found
 
-    def unpack(self, points: FloatArray) -> tuple[FloatArray, Cells]:
-        """Error at the anchor and the shape of points in sampling coordinates."""
-        count = len(points)
-        slope = np.exp(np.clip(points[:, 2], -50, 50)) if self.sloped else np.ones(count)
-        shape = points[:, -1] if self.shaped else np.full(count, self.prior.families[0].shapes[0][0])
-        low, high = self.prior.families[0].shapes[0][0], self.prior.families[0].shapes[-1][1]
-        share = np.clip(expit(points[:, 1]), 1e-12, 1 - 1e-12)
-        cells = Cells(
-            (self.family,),
-            np.zeros(count, dtype=np.int64),
-            share,
-            slope,
-            np.clip(shape, low, high),
-            np.zeros((count, 3)),
-            np.where((shape >= low) & (shape <= high), 0.0, -np.inf),
-        )
-        return 1 - points[:, 0], cells
+    def unpack(self, places: FloatArray) -> tuple[FloatArray, FloatArray, tuple[FloatArray, ...]]:
+        """DM, amplitude and theta of points in sampling coordinates."""
+        kappa = np.exp(np.clip(places[:, 2], *KAPPA)) if self.sloped else np.ones(len(places))
+        shape = places[:, -1] if self.shaped else np.full(len(places), self.prior.families[0].shapes[0][0])
+        low, high = self.prior.families[0].edges[[0, -1]]
+        shape = np.where(np.isfinite(shape), shape, low - 1)
+        theta = self.family.theta(kappa, np.clip(shape, low, high), self.largest)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            rise = np.exp(np.clip(places[:, 1], -50, 50))
+            amplitude = rise / self.family.decay(self.smallest, *theta)
+            dm = places[:, 0] + amplitude * self.family.decay(self.largest, *theta)
+        outside = (shape < low) | (shape > high)
+        return np.where(outside, np.inf, dm), amplitude, theta
 
     def pack(self, found: Posterior) -> FloatArray:
         """Sampling coordinates of a posterior's draws, shape [draws, dimensions]."""
         theta = [found.theta[:, j] for j in range(len(self.family.theta_names))]
-        at_anchor = found.scores(self.anchor)
-        share = np.clip((found.dm - at_anchor) / (1 - at_anchor), 1e-9, 1 - 1e-9)
-        columns = [at_anchor, logit(share)]
+        rise = found.amplitude * self.family.decay(self.smallest, *theta)
+        columns = [found.scores(self.largest), np.log(np.maximum(rise, 1e-20))]
         if self.sloped:
-            columns.append(np.log(share * self.family.slope(self.anchor, *theta)))
+            columns.append(np.log(self.family.slope(self.largest, *theta)))
         if self.shaped:
-            columns.append(self.family.shape(self.anchor, *theta))
+            columns.append(self.family.shape(self.largest, *theta))
         return np.stack(columns, axis=1)
 
-    def _prior_at(self, cells: Cells) -> FloatArray:
-        """Log density in (phi, log(phi kappa), shape), shape [points]."""
-        edges = np.array([shape[0] for shape in self.prior.families[0].shapes])
-        block = np.searchsorted(edges, cells.shape, side="right") - 1
-        row = np.searchsorted(self.prior.shares, cells.share, side="right") - 1
-        column = np.zeros_like(row)
-        out = cells.log_mass
-        if self.sloped:
-            column = np.searchsorted(self.prior.slopes, cells.slope, side="right") - 1
-            outside = (column < 0) | (column >= self.log_prior.shape[2])
-            column, out = np.where(outside, 0, column), np.where(outside, -np.inf, out)
-        return np.asarray(out + self.log_prior[block, row, column])
+    def _log_prior(self, dm: FloatArray, amplitude: FloatArray, theta: tuple[FloatArray, ...]) -> FloatArray:
+        """Log density of all components together, in sampling coordinates, shape [points]."""
+        parts = []
+        anchors = anchors_of(self.prior, self.curve)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            for component, anchor in enumerate(anchors):
+                left = amplitude * self.family.decay(anchor, *theta)
+                error = 1 - dm + left
+                share = np.clip(np.where(error > 0, left / error, 1.0), 1e-300, 1 - 1e-12)
+                kappa = self.family.slope(anchor, *theta) if self.sloped else np.ones(len(dm))
+                shape = self.family.shape(anchor, *theta) if self.shaped else np.zeros(len(dm))
+                points = Points(
+                    self.prior,
+                    anchors,
+                    np.full(len(dm), component),
+                    share,
+                    share * kappa if self.sloped else kappa,
+                    shape,
+                )
+                allowed = (error > 0) & (error < 1) & np.isfinite(share)
+                parts.append(np.where(allowed, points.log_prior() + np.log(share), -np.inf))
+        return np.asarray(np.logaddexp.reduce(parts))
 
 
 class _FromDraws(emcee.moves.RedBlueMove):  # type: ignore[misc]
@@ -247,8 +261,10 @@ def _finish(
 ) -> Posterior:
     family = target.family
     flat = points.reshape(-1, target.dimensions)
-    error, cells = target.unpack(flat)
-    dm, amplitude, theta = cells.natural(error, target.anchor)
+    dm, amplitude, columns = target.unpack(flat)
+    theta = np.full((len(flat), 2), np.nan)
+    for j, values in enumerate(columns):
+        theta[:, j] = values
     second = dm - amplitude if family.at_zero else amplitude
     own = np.column_stack([dm, second, theta[:, : len(family.theta_names)]])
     rng = np.random.default_rng([seed, 1])

@@ -26,6 +26,8 @@ SHAPES = {
 }
 AVERAGED = ("exponential", "stretched-exponential", "power-law", "hill")
 """The families of the average; adding the inverse log made it worse."""
+EARLY = ("exponential", "stretched-exponential")
+"""The families that also enter it anchored at the smallest size."""
 SHARES, SLOPES = np.linspace(0, 1, 11), np.geomspace(0.002, 4, 29)
 MISFIT = np.array([0.0007, 0.0015, 0.003, 0.007, 0.015, 0.03])
 
@@ -53,7 +55,7 @@ def finished(one: Truth) -> FinishedCurve:
 
 
 def vague() -> Prior:
-    return empty_prior("vague", SHAPES, AVERAGED, SHARES, SLOPES, MISFIT)
+    return empty_prior("vague", SHAPES, AVERAGED, EARLY, SHARES, SLOPES, MISFIT)
 
 
 def learned() -> dict[str, Any]:
