@@ -2,14 +2,15 @@
 
 Given the shape and the noise a curve is linear in the error E at the anchor size, so E is a truncated normal and its
 integral is closed; the grid of noise SDs is summed. What is left are two or three dimensions of shape per family:
-points are drawn from the prior, weighted by their likelihood, and drawn again about the points that matter (population
-Monte Carlo, Cappe et al. 2004; tempered while few matter) until the weights are even enough. A fifth of every
-generation comes from the prior, which bounds the weights.
+points are drawn from the prior, weighted by their likelihood, and drawn again about the points that matter (adaptive
+multiple importance sampling, Cornuet et al. 2012; tempered while few matter) until the weights are even enough. A fifth
+of every generation comes from the prior, which bounds the weights.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.ndimage import maximum_filter
@@ -36,8 +37,8 @@ T_VOLUME = float(np.log(np.sqrt(5.0) * 3 * np.pi / 8))
 """Log of the integral of (1 + t^2 / 5)^-3, the one-dimensional kernel."""
 FROM_PRIOR = 0.2
 """Share of a generation drawn from the prior."""
-ENOUGH = 150.0
-"""Effective points that must carry a generation; with fewer the likelihood is tempered."""
+ENOUGH, LEAST = 150.0, 1e-6
+"""Effective points that must carry a generation; with fewer the likelihood is tempered, to this power at least."""
 NEGLIGIBLE = 1e-3
 """Probability from which a noise, among every other one, has itself and its neighbours summed."""
 CERTAIN = 5.0
@@ -62,8 +63,7 @@ def quadrature(
     prior = (prior or shipped_prior()).only(model)
     grid = noise_grid(curve, prior.misfit, prior.misfit_mass)
     rng = np.random.default_rng([seed, 3])
-    sparse = np.flatnonzero(_every_other(grid))
-    found = _weigh(curve, grid, from_prior(prior, curve, FIRST, rng), np.zeros(FIRST), sparse)
+    found = _first_generation(curve, grid, prior, rng)
     for _ in range(GENERATIONS):
         found = _next_generation(curve, grid, found, rng)
         if found.effective(1.0) >= WEIGHTED:
@@ -103,23 +103,38 @@ def _middles(prior: Prior, curve: Curve) -> Points:
 
 @dataclass(frozen=True)
 class _Weighted:
-    """Points with their weights."""
+    """Points of all generations with their weights (adaptive multiple importance sampling, Cornuet et al. 2012)."""
 
     points: Points
     log_likelihood: FloatArray
     """Marginal over E and noise, shape [points]."""
-    log_ratio: FloatArray
-    """Prior over proposal density, shape [points]."""
+    log_prior: FloatArray
+    """Log prior density, shape [points]."""
+    kernels: tuple[_Kernels, ...]
+    """What the generations after the first were drawn from."""
+    log_kernels: FloatArray
+    """Log density of each of them, shape [points, kernels]."""
     noises: IntArray
-    """The noises summed, as indices into the grid."""
+    """The noises summed for the last generation, as indices into the grid."""
     by_noise: FloatArray
-    """Probability of each of them given the point, shape [points, noises]."""
+    """Probability of each of them given the point, shape [last generation, noises]."""
 
     def weights(self, power: float) -> FloatArray:
-        """Weights with the likelihood tempered, sum 1."""
-        log = power * self.log_likelihood + self.log_ratio
+        """Prior over proposal density, times a power of the likelihood, sum 1, shape [points]."""
+        log = power * self.log_likelihood + self._log_ratio
         found = np.exp(log - log.max())
         return np.asarray(found / found.sum())
+
+    @cached_property
+    def _log_ratio(self) -> FloatArray:
+        """Log of the prior over the mixture that all points were drawn from."""
+        generations = self.log_kernels.shape[1]
+        drawn = GENERATION * (1 - FROM_PRIOR)
+        from_prior = FIRST + generations * GENERATION * FROM_PRIOR
+        parts = np.column_stack([self.log_prior + np.log(from_prior), self.log_kernels + np.log(drawn)])
+        with np.errstate(invalid="ignore"):
+            ratio = self.log_prior - np.logaddexp.reduce(parts, axis=1)
+        return np.asarray(np.where(np.isfinite(self.log_prior), ratio, -np.inf))
 
     def effective(self, power: float) -> float:
         """Effective number of points."""
@@ -127,34 +142,55 @@ class _Weighted:
 
     def power(self) -> float:
         """The largest power of the likelihood, at most 1, that leaves enough effective points."""
-        if self.effective(1.0) >= ENOUGH or self.effective(1e-6) <= ENOUGH:
-            return 1.0 if self.effective(1.0) >= ENOUGH else 1e-6
-        return float(brentq(lambda power: self.effective(power) - ENOUGH, 1e-6, 1.0, xtol=1e-3))
+        if self.effective(1.0) >= ENOUGH:
+            return 1.0
+        if self.effective(LEAST) <= ENOUGH:
+            return LEAST
+        return float(brentq(lambda power: self.effective(power) - ENOUGH, LEAST, 1.0, xtol=1e-3))
+
+    @property
+    def noise_mass(self) -> FloatArray:
+        """Probability of each noise summed, by the last generation, shape [noises]."""
+        weights = self.weights(self.power())[-len(self.by_noise) :]
+        return np.asarray(weights @ self.by_noise / max(weights.sum(), 1e-300))
 
 
-def _weigh(curve: Curve, grid: NoiseGrid, points: Points, log_ratio: FloatArray, noises: IntArray) -> _Weighted:
-    """Likelihoods over some noises; points outside the prior get none."""
+def _first_generation(curve: Curve, grid: NoiseGrid, prior: Prior, rng: np.random.Generator) -> _Weighted:
+    points = from_prior(prior, curve, FIRST, rng)
+    sparse = np.flatnonzero(_every_other(grid))
+    likelihood, by_noise = _likelihood(curve, grid, points, sparse)
+    return _Weighted(points, likelihood, points.log_prior(), (), np.empty((FIRST, 0)), sparse, by_noise)
+
+
+def _likelihood(curve: Curve, grid: NoiseGrid, points: Points, noises: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Log likelihood over some noises, and the probability of each of them given the point."""
     terms, _, _ = _terms(curve, grid, points, noises)
     top = terms.max(axis=1)
     each = np.exp(terms - top[:, None])
     total = each.sum(axis=1)
-    ratio = np.where(np.isfinite(points.log_prior()), log_ratio, -np.inf)
-    return _Weighted(points, top + np.log(total), ratio, noises, each / total[:, None])
+    return top + np.log(total), each / total[:, None]
 
 
 def _next_generation(curve: Curve, grid: NoiseGrid, before: _Weighted, rng: np.random.Generator) -> _Weighted:
-    """Draw about the points that matter and from the prior, and weigh."""
+    """Draw about the points that matter and from the prior, and weigh them with all before."""
     weights = before.weights(before.power())
-    noises = before.noises[weights @ before.by_noise >= NEGLIGIBLE / 10]
-    centres = _Kernels.about(before.points, _resample(weights, CENTRES, rng))
+    kernels = _Kernels.about(before.points, _resample(weights, CENTRES, rng))
     fresh = int(FROM_PRIOR * GENERATION)
     prior = before.points.prior
-    drawn = _joined(centres.draw(GENERATION - fresh, rng), from_prior(prior, curve, fresh, rng))
-    log_prior = drawn.log_prior()
-    density = np.logaddexp(np.log1p(-FROM_PRIOR) + centres.log_density(drawn), np.log(FROM_PRIOR) + log_prior)
-    with np.errstate(invalid="ignore"):
-        ratio = np.where(np.isfinite(log_prior), log_prior - density, -np.inf)
-    return _weigh(curve, grid, drawn, ratio, noises)
+    drawn = _joined(kernels.draw(GENERATION - fresh, rng), from_prior(prior, curve, fresh, rng))
+    noises = before.noises[before.noise_mass >= NEGLIGIBLE / 10]
+    likelihood, by_noise = _likelihood(curve, grid, drawn, noises)
+    old = np.column_stack([before.log_kernels, kernels.log_density(before.points)])
+    new = np.column_stack([one.log_density(drawn) for one in (*before.kernels, kernels)])
+    return _Weighted(
+        points=_joined(before.points, drawn),
+        log_likelihood=np.concatenate([before.log_likelihood, likelihood]),
+        log_prior=np.concatenate([before.log_prior, drawn.log_prior()]),
+        kernels=(*before.kernels, kernels),
+        log_kernels=np.concatenate([old, new]),
+        noises=noises,
+        by_noise=by_noise,
+    )
 
 
 def _joined(one: Points, other: Points) -> Points:
@@ -288,7 +324,7 @@ def _finish(
     """Draw points by weight, then a noise and an error for each."""
     points = found.points.at(_resample(found.weights(1.0), draws, rng))
     likely = np.zeros(len(grid.constant), dtype=bool)
-    likely[found.noises] = found.weights(1.0) @ found.by_noise >= NEGLIGIBLE
+    likely[found.noises] = found.noise_mass >= NEGLIGIBLE
     noises = np.flatnonzero(maximum_filter(likely.reshape(grid.layout), size=(1, 3, 3)).ravel())
     terms, mean, sd = _terms(curve, grid, points, noises)
     steps = np.cumsum(np.exp(terms - terms.max(axis=1, keepdims=True)), axis=1)
