@@ -66,7 +66,7 @@ def quadrature(
     found = _first_generation(curve, grid, prior, rng)
     for _ in range(GENERATIONS):
         found = _next_generation(curve, grid, found, rng)
-        if found.effective(1.0) >= WEIGHTED:
+        if found.effective(1.0) >= max(WEIGHTED * draws / DRAWS, ENOUGH):
             break
     return _finish(curve, grid, found, draws, model, prior, seed, rng)
 
@@ -103,7 +103,10 @@ def _middles(prior: Prior, curve: Curve) -> Points:
 
 @dataclass(frozen=True)
 class _Weighted:
-    """Points of all generations with their weights (adaptive multiple importance sampling, Cornuet et al. 2012)."""
+    """Points of several generations with their weights (adaptive multiple importance sampling, Cornuet et al. 2012).
+
+    The first generation is the prior's alone and only shows where to look.
+    """
 
     points: Points
     log_likelihood: FloatArray
@@ -128,10 +131,10 @@ class _Weighted:
     @cached_property
     def _log_ratio(self) -> FloatArray:
         """Log of the prior over the mixture that all points were drawn from."""
-        generations = self.log_kernels.shape[1]
-        drawn = GENERATION * (1 - FROM_PRIOR)
-        from_prior = FIRST + generations * GENERATION * FROM_PRIOR
-        parts = np.column_stack([self.log_prior + np.log(from_prior), self.log_kernels + np.log(drawn)])
+        if not self.kernels:
+            return np.where(np.isfinite(self.log_prior), 0.0, -np.inf)
+        drawn = np.log([FROM_PRIOR * len(self.kernels), 1 - FROM_PRIOR])
+        parts = np.column_stack([self.log_prior + drawn[0], self.log_kernels + drawn[1]])
         with np.errstate(invalid="ignore"):
             ratio = self.log_prior - np.logaddexp.reduce(parts, axis=1)
         return np.asarray(np.where(np.isfinite(self.log_prior), ratio, -np.inf))
@@ -172,14 +175,23 @@ def _likelihood(curve: Curve, grid: NoiseGrid, points: Points, noises: IntArray)
 
 
 def _next_generation(curve: Curve, grid: NoiseGrid, before: _Weighted, rng: np.random.Generator) -> _Weighted:
-    """Draw about the points that matter and from the prior, and weigh them with all before."""
-    weights = before.weights(before.power())
+    """Draw about the points that matter and from the prior, and weigh them with those before that still count."""
+    power = before.power()
+    weights = before.weights(power)
     kernels = _Kernels.about(before.points, _resample(weights, CENTRES, rng))
     fresh = int(FROM_PRIOR * GENERATION)
     prior = before.points.prior
     drawn = _joined(kernels.draw(GENERATION - fresh, rng), from_prior(prior, curve, fresh, rng))
-    noises = before.noises[before.noise_mass >= NEGLIGIBLE / 10]
+    noises = before.noises
+    settled = bool(before.kernels) and power == 1
+    if not settled:
+        likely = np.zeros(len(grid.constant), dtype=bool)
+        likely[noises] = before.noise_mass >= NEGLIGIBLE
+        noises = np.flatnonzero(maximum_filter(likely.reshape(grid.layout), size=(1, 3, 3)).ravel())
     likelihood, by_noise = _likelihood(curve, grid, drawn, noises)
+    if not settled:
+        found = kernels.log_density(drawn)[:, None]
+        return _Weighted(drawn, likelihood, drawn.log_prior(), (kernels,), found, noises, by_noise)
     old = np.column_stack([before.log_kernels, kernels.log_density(before.points)])
     new = np.column_stack([one.log_density(drawn) for one in (*before.kernels, kernels)])
     return _Weighted(
@@ -323,9 +335,7 @@ def _finish(
 ) -> Posterior:
     """Draw points by weight, then a noise and an error for each."""
     points = found.points.at(_resample(found.weights(1.0), draws, rng))
-    likely = np.zeros(len(grid.constant), dtype=bool)
-    likely[found.noises] = found.noise_mass >= NEGLIGIBLE
-    noises = np.flatnonzero(maximum_filter(likely.reshape(grid.layout), size=(1, 3, 3)).ravel())
+    noises = found.noises
     terms, mean, sd = _terms(curve, grid, points, noises)
     steps = np.cumsum(np.exp(terms - terms.max(axis=1, keepdims=True)), axis=1)
     column = np.minimum((steps < rng.random((len(points), 1)) * steps[:, -1:]).sum(axis=1), len(noises) - 1)

@@ -67,9 +67,12 @@ def candidate(one: FamilyPrior, prior: Prior, rng: np.random.Generator) -> tuple
     shape, row, column = np.unravel_index(cell, one.mass.shape)
     share = rng.uniform(*prior.shares[row : row + 2])
     slope = np.exp(rng.uniform(*np.log(prior.slopes[column : column + 2])))
-    theta = one.family.theta(min(slope / share, STEEPEST), rng.uniform(*one.shapes[shape]), float(SIZES[-1]))
-    error = rng.random()
-    amplitude = error * share / float(one.family.decay(float(SIZES[-1]), *theta))
+    anchor = float(SIZES[0] if one.early else SIZES[-1])
+    error, kappa = rng.random(), slope / share if one.family.theta_names else 1.0
+    if kappa > STEEPEST:
+        return (-1.0, 0.0, *np.ones(len(one.family.theta_names)))  # outside the prior
+    theta = one.family.theta(kappa, rng.uniform(*one.shapes[shape]), anchor)
+    amplitude = error * share / float(one.family.decay(anchor, *theta))
     return (1 - error * (1 - share), amplitude, *map(float, theta))
 
 
