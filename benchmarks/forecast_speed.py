@@ -47,7 +47,7 @@ def seconds(call: Callable[[], object], repeats: int = 3) -> float:
 
 def sample(data: dicecast.Curve, *, vectorised: bool) -> None:
     started = dicecast.quadrature(data, model=NAMED.name)
-    target = sampler.Target.of(data, shipped_prior().only(NAMED.name), started)
+    target = sampler.Target.of(data, shipped_prior().only(NAMED.name))
     start = sampler._start(target, started, np.random.default_rng(0))
 
     def density(points: np.ndarray) -> np.ndarray:

@@ -59,8 +59,8 @@ def _parameters(posterior: Posterior) -> dict[str, Any]:
         return {name: chain.draws[:, :, i].T for i, name in enumerate(names)}
     if len(posterior.families) == 1:
         return {name: draws[None] for name, draws in posterior.parameters().items()}
-    names = [family.name for family in posterior.families]
-    return {"DM": posterior.dm[None], "b": posterior.amplitude[None], "family": np.array(names)[posterior.pick][None]}
+    labels = np.array([family.name for family in posterior.families])
+    return {"DM": posterior.dm[None], "b": posterior.amplitude[None], "family": labels[posterior.pick][None]}
 
 
 def _predictive(posterior: Posterior) -> Any:

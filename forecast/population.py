@@ -19,7 +19,7 @@ from .prior import AVERAGE, Prior
 from .quadrature import DRAWS, quadrature
 from .types import IntArray
 
-TEST_SETS = 50
+TEST_SETS = 40
 """Test sets drawn."""
 
 
