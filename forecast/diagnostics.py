@@ -67,13 +67,13 @@ def assess(chains: list[FloatArray], acceptance: list[float]) -> tuple[Diagnosti
     return Diagnostics(ess, tau, rhat, accepted, _messages(ess, tau, rhat, accepted, steps)), burn_in
 
 
-def importance(ess: float) -> Diagnostics:
+def importance(ess: float, needed: float = WEIGHTED) -> Diagnostics:
     """Judge draws made by weighting."""
     short = (
-        f"effective sample size {ess:.0f} of the weighted draws (needs {WEIGHTED}): interval ends are noisy; "
+        f"effective sample size {ess:.0f} of the weighted draws (needs {needed:.0f}): interval ends are noisy; "
         "read them to one digit less"
     )
-    return Diagnostics(ess, None, None, None, (short,) if ess < WEIGHTED else ())
+    return Diagnostics(ess, None, None, None, (short,) if ess < needed else ())
 
 
 def r_hat(ensembles: list[FloatArray]) -> float:

@@ -27,6 +27,8 @@ SURE = 0.95
 """Probability from which the plateau counts as reached, and annotating stops."""
 SCOPES = ("test-set", "population")
 """Whose mean a forecast is about: that of this test set, or of all patients."""
+BESIDE = 2000
+"""Draws of the posteriors beside the main ones: single families, other priors, backtests."""
 NOTABLE = 0.05
 """Weight from which a family is asked when families are compared."""
 
@@ -291,7 +293,7 @@ def family_views(curve: Curve, expected: Posterior, question: Question) -> tuple
     weights = dict(zip((family.name for family in averaged.families), averaged.weights, strict=True))
     views = []
     for family in FAMILIES.values():
-        alone = quadrature(curve, question.seed, model=family.name)
+        alone = quadrature(curve, question.seed, model=family.name, draws=BESIDE)
         gain, _ = gains(alone, question)
         views.append(
             FamilyView(
@@ -328,7 +330,9 @@ def _gain(posterior: Posterior, start: int, end: int, question: Question) -> Gai
 
 def _sensitivity(curve: Curve, question: Question) -> Sensitivity:
     vague, learned = (
-        gains(quadrature(curve, question.seed, model=question.model, prior=shipped_prior(share)), question)[0]
+        gains(
+            quadrature(curve, question.seed, model=question.model, prior=shipped_prior(share), draws=BESIDE), question
+        )[0]
         for share in (0.0, 1.0)
     )
     return Sensitivity(vague, learned)
@@ -375,7 +379,7 @@ def rolling_origin(curve: Curve, question: Question) -> tuple[Backtest, ...]:
     for dropped in range(len(curve.sizes) - FEWEST_SIZES, 0, -1):
         earlier = curve.without_largest(dropped)
         model = question.model if len(earlier.sizes) >= FEWEST_SIZES else AVERAGE
-        posterior = quadrature(earlier, question.seed, model=model)
+        posterior = quadrature(earlier, question.seed, model=model, draws=BESIDE)
         ahead = curve.sizes[-dropped:]
         tests += [_backtest(curve, posterior, int(n), question.level) for n in sorted({ahead[0], ahead[-1]})]
     return tuple(tests)

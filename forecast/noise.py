@@ -14,7 +14,8 @@ then that variance times one matrix per make-up, and everything follows from a f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.optimize import nnls
@@ -55,6 +56,8 @@ class NoiseGrid:
     """Rotated generalised means, shape [shapes, sizes]."""
     precision: FloatArray
     """Inverse variances along the rows of the rotation, shape [shapes, grid / shapes, sizes]."""
+    prior: FloatArray
+    """Prior probability of each noise, shape [grid]."""
     constant: FloatArray
     """Log prior plus the part of the log-likelihood that does not depend on the curve, shape [grid]."""
     source: str
@@ -65,6 +68,49 @@ class NoiseGrid:
         """The grid as make-ups x spreads x misfits."""
         misfits = len(np.unique(self.misfit))
         return len(self.rotation), self.precision.shape[1] // misfits, misfits
+
+    @cached_property
+    def pull(self) -> FloatArray:
+        """Precision times the rotated distance of a perfect score from the means, shape as `precision`."""
+        return self.precision * self._target[:, None, :]
+
+    @cached_property
+    def perfect(self) -> FloatArray:
+        """`log p(y, g | m)` at a score of 1 at every size, shape [grid]."""
+        distance = np.einsum("hgs,hs->hg", self.pull, self._target)
+        return np.asarray(self.constant - 0.5 * distance.ravel())
+
+    @property
+    def _target(self) -> FloatArray:
+        return np.asarray(self.rotation.sum(axis=2) - self.centre)
+
+    @cached_property
+    def first_guess(self) -> FloatArray:
+        """Probability of each noise, half its prior's and half as if every size had a mean of its own, shape [grid].
+
+        The latter is the restricted likelihood of the scatter within sizes (Patterson and Thompson 1971).
+        """
+        log = self.constant - 0.5 * np.log(self.precision).sum(axis=2).ravel()
+        within = np.exp(log - log.max())
+        return np.asarray(0.5 * within / within.sum() + 0.5 * self.prior)
+
+    def trimmed(self, floor: float) -> NoiseGrid:
+        """Without the spreads under which no curve at all reaches a log-likelihood of `floor`."""
+        keep = self.constant.reshape(self.layout).max(axis=(0, 2)) >= floor
+
+        def kept(values: FloatArray) -> FloatArray:
+            return values.reshape(*self.layout, -1)[:, keep].reshape(-1, *values.shape[1:])
+
+        shapes, _, sizes = self.precision.shape
+        return replace(
+            self,
+            tau0=kept(self.tau0),
+            tau1=kept(self.tau1),
+            misfit=kept(self.misfit),
+            prior=kept(self.prior),
+            constant=kept(self.constant),
+            precision=kept(self.precision.reshape(-1, sizes)).reshape(shapes, -1, sizes),
+        )
 
     def quadratic(self, means: FloatArray) -> FloatArray:
         """Squared distance of mean curves from the data under each noise.
@@ -150,6 +196,7 @@ def noise_grid(curve: Curve, misfit: FloatArray, misfit_mass: FloatArray) -> Noi
         rotation=np.array([rotation for rotation, _, _, _ in parts]),
         centre=np.array([centre for _, centre, _, _ in parts]),
         precision=np.array([precision for _, _, precision, _ in parts]),
+        prior=np.exp(log_prior.ravel()) / np.exp(log_prior).sum(),
         constant=np.concatenate([constant for _, _, _, constant in parts]) + log_prior.ravel(),
         source=source,
     )

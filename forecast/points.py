@@ -40,6 +40,12 @@ class Points:
         picked = self.pick[who], self.share[who], self.slope[who], self.shape[who]
         return Points(self.prior, self.anchors, *picked)
 
+    def joined(self, other: Points) -> Points:
+        """Both, one after the other."""
+        pairs = [(self.pick, other.pick), (self.share, other.share), (self.slope, other.slope)]
+        pairs.append((self.shape, other.shape))
+        return Points(self.prior, self.anchors, *(np.concatenate(pair) for pair in pairs))
+
     def members(self, component: int) -> IntArray:
         """The points of one component."""
         return np.flatnonzero(self.pick == component)
@@ -104,17 +110,15 @@ class Points:
 
 
 def from_prior(prior: Prior, curve: Curve, count: int, rng: np.random.Generator) -> Points:
-    """Points of the prior, evenly spread over its cells; some may lie beyond `STEEPEST`."""
-    mass = np.concatenate([one.weight * one.mass.ravel() for one in prior.families])
-    ends = np.cumsum([one.mass.size for one in prior.families])
-    drawn = np.searchsorted(np.cumsum(mass) / mass.sum(), (np.arange(count) + rng.random(count)) / count)
-    cells = np.minimum(drawn, len(mass) - 1)
-    pick = np.searchsorted(ends, cells, side="right")
+    """Points of the prior, as many of each component, evenly spread over its cells; some lie beyond `STEEPEST`."""
+    pick = np.arange(count) * len(prior.families) // count
     share, slope, shape = np.empty(count), np.ones(count), np.empty(count)
     for component, one in enumerate(prior.families):
         who = np.flatnonzero(pick == component)
-        local = cells[who] - (ends[component] - one.mass.size)
-        block, row, column = np.unravel_index(local, one.mass.shape)
+        steps = np.cumsum(one.mass.ravel())
+        even = (np.arange(len(who)) + rng.random(len(who))) / len(who) * steps[-1]
+        cells = np.minimum(np.searchsorted(steps, even, side="right"), len(steps) - 1)
+        block, row, column = np.unravel_index(cells, one.mass.shape)
         low, high = np.array(one.shapes)[block].T
         shape[who] = rng.uniform(low, high)
         share[who] = rng.uniform(prior.shares[row], prior.shares[row + 1])

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -52,7 +52,7 @@ class FamilyPrior:
     early: bool = False
     """Whether the anchor is the smallest size instead of the largest: curves that may be over long before."""
 
-    @property
+    @cached_property
     def edges(self) -> FloatArray:
         """Ascending ends of the shape intervals; a single value where the shape is fixed."""
         return np.unique(np.array(self.shapes))

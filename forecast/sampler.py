@@ -11,7 +11,7 @@ Sampler: emcee (Foreman-Mackey et al. 2013), moves by differential evolution and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import emcee
@@ -32,15 +32,21 @@ ENSEMBLES = 2
 """Independent ensembles, each with its own start and seed; R-hat compares them."""
 WALKERS = 40
 """Walkers per ensemble."""
-CHUNK = 250
+CHUNK = 150
 """Steps between looks at convergence."""
 MAX_STEPS = 6000
 """Steps after which sampling stops and the diagnostics say that it did not converge."""
-CENTRES, BANDWIDTH, TAIL = 400, 0.7, 5
+CENTRES, BANDWIDTH, TAIL = 200, 0.7, 5
 """Draws about which walkers are proposed, width of the kernels (times Silverman's rate), and their t's degrees of
 freedom."""
+EVERY, WIDER = 4, 3.0
+"""One in so many of these kernels is so many times wider: it reaches the tails."""
+MIX = 0.9
+"""Share of steps that propose from them; the rest are steps by differential evolution."""
 KAPPA = (-15.0, 6.0)
 """Logarithms of kappa between which theta is computed; the prior ends well inside."""
+IRRELEVANT = 40.0
+"""Log-likelihood by which a noise at its best must fall short of the posterior's draws to be left out."""
 KEPT = 8000
 """Draws of the chains that the posterior keeps, each with a noise."""
 
@@ -65,7 +71,7 @@ def sample_posterior(curve: Curve, seed: int = 0, *, model: str = NAMED.name, pr
     if len({one.family.name for one in prior.families}) != 1:
         raise ValueError(f"MCMC samples one family, asked for {model}")
     started = quadrature(curve, seed, model=model, prior=prior)
-    target = Target.of(curve, prior)
+    target = Target.of(curve, prior).near(started)
     children = np.random.SeedSequence(seed).spawn(ENSEMBLES)
     samplers = [_sampler(target, started, child) for child in children]
     steps = 0
@@ -95,6 +101,13 @@ class Target:
     def of(cls, curve: Curve, prior: Prior) -> Target:
         """The target of one family."""
         return cls(curve, prior, noise_grid(curve, prior.misfit, prior.misfit_mass))
+
+    def near(self, started: Posterior) -> Target:
+        """Without noises that do not matter anywhere near the draws of a posterior."""
+        theta = [started.theta[:, j, None] for j in range(len(self.family.theta_names))]
+        means = self.family.score(self.curve.sizes, started.dm[:, None], started.amplitude[:, None], *theta)
+        floor = float(np.median(self.grid.log_likelihood(means))) - IRRELEVANT
+        return replace(self, grid=self.grid.trimmed(floor))
 
     @property
     def family(self) -> Family:
@@ -210,23 +223,27 @@ class _FromDraws(emcee.moves.RedBlueMove):  # type: ignore[misc]
         super().__init__()
         self._scale = np.linalg.cholesky(np.cov(draws.T) + 1e-12 * np.eye(draws.shape[1]))
         self._centres = self._white(draws)
-        self._width = BANDWIDTH * len(draws) ** (-1 / (draws.shape[1] + 4))
+        width = BANDWIDTH * len(draws) ** (-1 / (draws.shape[1] + 4))
+        self._width = np.where(np.arange(len(draws)) % EVERY == 0, WIDER, 1.0) * width
+        self._scaled = self._width * np.sqrt(TAIL)
+        self._height = self._width ** -float(draws.shape[1])
 
     def get_proposal(
         self, sample: FloatArray, complement: Any, random: np.random.RandomState
     ) -> tuple[FloatArray, FloatArray]:
         """New places and the log ratio of the proposal density, old over new (emcee's interface)."""
-        picked = self._centres[random.randint(len(self._centres), size=len(sample))]
-        white = picked + self._width * random.standard_t(TAIL, size=picked.shape)
+        who = random.randint(len(self._centres), size=len(sample))
+        white = self._centres[who] + self._width[who, None] * random.standard_t(TAIL, size=sample.shape)
         return white @ self._scale.T, self._log_density(self._white(sample)) - self._log_density(white)
 
     def _white(self, points: FloatArray) -> FloatArray:
         return np.asarray(np.linalg.solve(self._scale, points.T).T)
 
     def _log_density(self, white: FloatArray) -> FloatArray:
-        steps = (white[:, None, :] - self._centres[None, :, :]) / self._width
-        kernels = np.prod(1 + steps**2 / TAIL, axis=2) ** (-(TAIL + 1) / 2)
-        return np.asarray(np.log(kernels.sum(axis=1)))
+        spread = np.ones((len(white), len(self._centres)))
+        for one, centre in zip(white.T, self._centres.T, strict=True):
+            spread *= 1 + ((one[:, None] - centre) / self._scaled) ** 2
+        return np.asarray(np.log((self._height / (spread * spread * spread)).sum(axis=1)))
 
 
 class _Sampler(emcee.EnsembleSampler):  # type: ignore[misc]
@@ -242,7 +259,7 @@ def _sampler(target: Target, started: Posterior, seed: np.random.SeedSequence) -
         target.dimensions,
         target.log_density,
         vectorize=True,
-        moves=[(_FromDraws(target.pack(started)[:CENTRES]), 0.7), (emcee.moves.DEMove(), 0.3)],
+        moves=[(_FromDraws(target.pack(started)[:CENTRES]), MIX), (emcee.moves.DEMove(), 1 - MIX)],
     )
     legacy = np.random.RandomState(rng.integers(2**32, dtype=np.uint64))
     sampler.start = emcee.State(_start(target, started, rng), random_state=legacy.get_state())

@@ -15,6 +15,7 @@ import dicecast
 FOLDER = Path(os.environ.get("DICECAST_CURVES", Path(__file__).resolve().parents[2].parent / "shared/data/curves"))
 LCDB = "lcdb_accuracy.csv.gz"
 SEGMENTATION = "semantic_segmentation_miou.csv"
+HIPPOCAMPUS = Path(__file__).resolve().parents[1] / "01_hippocampus" / "scores.csv"
 LEARNERS = (
     "ens.RandomForest",
     "ens.ExtraTrees",
@@ -122,14 +123,13 @@ def curve(table: pd.DataFrame, pool: int | None = None) -> dicecast.Curve:
     return dicecast.curves_from_scores(dicecast.validate_scores(table), largest, pool and [pool])[0]
 
 
-def segmentation() -> list[Truth]:
-    """mIoU by labelled images: one curve per data set, method and backbone."""
+def segmentation() -> list[tuple[str, dicecast.Curve]]:
+    """Segmentation curves with what they belong to: mIoU of natural images, and Dice of study 1's hippocampus pilots."""
     table = pd.read_csv(FOLDER / SEGMENTATION)
     keys = [name for name in table.columns if name not in ("n_cases", "score")]
-    return [
-        Truth(key[0], " ".join(map(str, key)), rows["n_cases"].to_numpy(), rows["score"].to_numpy(), np.array([]))
-        for key, rows in table.sort_values("n_cases").groupby(keys, sort=True)
-    ]
+    found = [(str(key[0]), curve(rows[["n_cases", "score"]])) for key, rows in table.groupby(keys, sort=True)]
+    pilots = dicecast.validate_scores(pd.read_csv(HIPPOCAMPUS))
+    return found + [("hippocampus", one) for one in dicecast.curves_from_scores(pilots)]
 
 
 def _table() -> pd.DataFrame:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from corpus import SIZES, Truth, curve, lcdb, learn_sources, rising, segmentation, simulated_runs
+from corpus import SIZES, Truth, lcdb, learn_sources, rising, segmentation, simulated_runs
 from figures import draw
 from scipy import stats
 
@@ -181,24 +181,42 @@ def goals(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def segmentation_rows(jobs: int) -> pd.DataFrame:
-    """Every size of the segmentation curves forecast from at least three smaller ones (one run each)."""
+def segmentation_rows() -> pd.DataFrame:
+    """The next size of every segmentation curve, forecast from at least three smaller ones, as its runs will show it."""
     rows: list[dict[str, object]] = []
-    for index, truth in enumerate(segmentation()):
-        for last in range(3, len(truth.sizes)):
-            data = curve(pd.DataFrame({"n_cases": truth.sizes[:last], "score": truth.score[:last]}))
-            key = {"source": truth.source, "curve": truth.name, "times": 2}
-            found = predicted(quadrature(data, index), truth.sizes[last : last + 1], index)[:, 0]
-            noise = quadrature(data, index).noise
-            run = np.random.default_rng([index, last]).standard_normal(len(found))
-            run = found + run * np.sqrt(noise[:, 0] ** 2 + noise[:, 1] ** 2 / truth.sizes[last])
-            rows.append({**key, "forecaster": "average", **row(run, truth.score[last])})
+    for index, (source, data) in enumerate(segmentation()):
+        for ahead in range(len(data.sizes) - 3, 0, -1):
+            earlier, n, observed = data.without_largest(ahead), int(data.sizes[-ahead]), float(data.observed[-ahead])
+            key = {"source": source, "curve": str(index), "times": 2}
+            found = quadrature(earlier, index)
+            variance = (found.noise[:, 0] ** 2 + found.noise[:, 1] ** 2 / n) / data.draws[-ahead]
+            noise = np.random.default_rng([index, ahead]).standard_normal(len(variance))
+            runs = predicted(found, [n], index)[:, 0] + np.sqrt(variance) * noise
+            rows.append({**key, "forecaster": "average", **row(runs, observed)})
             for name in ("exponential", "power-law"):
-                mean = float(least_squares(data, FAMILIES[name]).score(truth.sizes[last]))
-                rows.append(
-                    {**key, "forecaster": f"{name}, least squares", **point_row(mean, np.nan, 0, truth.score[last])}
-                )
+                numbers = point_row(float(least_squares(earlier, FAMILIES[name]).score(n)), np.nan, 0, observed)
+                rows.append({**key, "forecaster": f"{name}, least squares", **numbers})
     return pd.DataFrame(rows)
+
+
+def paired(rows: pd.DataFrame) -> pd.DataFrame:
+    """The average against the power law on segmentation curves, with intervals over curves."""
+    lines = []
+    parts = {"all": rows, **dict(list(rows.groupby("source")))}
+    for source, part in parts.items():
+        own, rival = (part[part["forecaster"] == name] for name in ("average", "power-law, least squares"))
+        together = own.assign(source=own["curve"], more=own["error"].abs() - rival["error"].abs().to_numpy())
+        lines.append(
+            {
+                "curves": f"{source} ({own['curve'].nunique()})",
+                "forecasts": len(own),
+                "MAE": float(own["error"].abs().mean()),
+                "MAE less the power law's": resampled(together, lambda rows: rows["more"].mean()),
+                "90 % held": resampled(together, lambda rows: rows["held 0.9"].mean()),
+                "90 % width": float(own["width 0.9"].median()),
+            }
+        )
+    return pd.DataFrame(lines)
 
 
 def markdown(frame: pd.DataFrame) -> str:
@@ -242,7 +260,9 @@ def main() -> None:
         parts["All learners, unfiltered, against the goals"] = goals(
             unfiltered[~unfiltered["forecaster"].str.contains("gain")]
         )
-        parts["Segmentation, mIoU, one run per size, next size (about 2x)"] = table(segmentation_rows(chosen.jobs))
+        ahead = segmentation_rows()
+        parts["Segmentation: the next size (about 2x)"] = table(ahead).drop(columns=["times"])
+        parts["Segmentation: against the power law (90 % intervals over curves)"] = paired(ahead)
     text = "\n\n".join(f"## {title}\n\n{markdown(frame)}" for title, frame in parts.items())
     print(text)
     if not chosen.quick:

@@ -109,7 +109,7 @@ def test_an_arm_against_itself_differs_by_nothing_on_average() -> None:
     twin = [{**row, "arm": "twin"} for row in rows]
     (found,) = compare_curves(curves(rows, twin), Question())
     (pair,) = found.pairs
-    assert abs(pair.scores[-1].p_second_better - 0.5) < 0.05
+    assert abs(pair.scores[-1].p_second_better - 0.5) < 0.08
     assert all(one.difference.mean == 0 for one in pair.observed)
 
 

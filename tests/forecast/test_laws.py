@@ -85,7 +85,8 @@ def test_rescaling_sizes_rescales_sizes_and_nothing_else(table: pd.DataFrame, fa
     rescaled = table.assign(n_cases=table["n_cases"] * factor)
     one, other = (quadrature(curve_of(rows), 1, model=model) for rows in (table, rescaled))
     ess = min(one.diagnostics.ess, other.diagnostics.ess)
-    assert_alike(one.plateau_sizes(0.01) * factor, other.plateau_sizes(0.01), ess)
+    with np.errstate(over="ignore"):  # plateau sizes of power laws go up to the largest number there is
+        assert_alike(one.plateau_sizes(0.01) * factor, other.plateau_sizes(0.01), ess)
     assert_alike(one.dm, other.dm, ess)
     sizes = np.array([table["n_cases"].min(), table["n_cases"].max(), 1000])
     for before, after in zip(one.scores(sizes), other.scores(factor * sizes), strict=True):
