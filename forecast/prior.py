@@ -32,7 +32,7 @@ FLAT = 0.004
 """Log-slope of the error below which a curve is all but flat: a doubling removes 0.3 % of the error."""
 STEEP = 15.0
 """Log-slopes kappa above twice this get no mass: such decays are over within a step of sizes."""
-EARLY = 0.2
+EARLY = 0.1
 """Vague weight of curves that may be over long before the largest size."""
 AVERAGE = "average"
 """Name of the weighted average of the families."""

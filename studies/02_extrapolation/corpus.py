@@ -124,7 +124,7 @@ def curve(table: pd.DataFrame, pool: int | None = None) -> dicecast.Curve:
 
 
 def segmentation() -> list[tuple[str, dicecast.Curve]]:
-    """Segmentation curves with what they belong to: mIoU of natural images, and Dice of study 1's hippocampus pilots."""
+    """Segmentation curves and what they belong to: mIoU of natural images, Dice of study 1's hippocampus pilots."""
     table = pd.read_csv(FOLDER / SEGMENTATION)
     keys = [name for name in table.columns if name not in ("n_cases", "score")]
     found = [(str(key[0]), curve(rows[["n_cases", "score"]])) for key, rows in table.groupby(keys, sort=True)]

@@ -182,7 +182,7 @@ def goals(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def segmentation_rows() -> pd.DataFrame:
-    """The next size of every segmentation curve, forecast from at least three smaller ones, as its runs will show it."""
+    """The next size of every segmentation curve, forecast from three or more smaller ones, as its runs will show it."""
     rows: list[dict[str, object]] = []
     for index, (source, data) in enumerate(segmentation()):
         for ahead in range(len(data.sizes) - 3, 0, -1):
