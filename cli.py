@@ -289,6 +289,9 @@ def forecast_command(
     quick: Annotated[
         bool, typer.Option("--quick", help="For many curves: all by quadrature, no backtest, one line per curve.")
     ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes for --quick.  [default: one per core]", show_default=False)
+    ] = None,
     target: Json = None,
     strict: Strict = False,
 ) -> int:
@@ -310,8 +313,10 @@ def forecast_command(
     )
     if quick and (stability or figures):
         raise InputError("--quick goes without --stability and --figures.")
+    if jobs is not None and not quick:
+        raise InputError("--jobs goes with --quick.")
     if quick:
-        report, document, cannot_tell = commands.quick_forecast(source, wishes, Console(stderr=True))
+        report, document, cannot_tell = commands.quick_forecast(source, wishes, jobs, Console(stderr=True))
     else:
         report, document, cannot_tell = commands.forecast(source, wishes, stability=stability, figures=figures)
     _show(report, document, target)

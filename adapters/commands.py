@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +38,8 @@ from .tables import read_scores, write_csv
 Answer = tuple[RenderableType, Any]
 UNTOLD = ("too_few_sizes", "ill_behaved", "families_disagree")
 """Forecast verdicts that mean CANNOT TELL."""
+FEW_CURVES = 100
+"""Curves from which several processes are worth their start."""
 Number = TypeVar("Number", int, float, int | None)
 
 
@@ -137,20 +143,37 @@ def status(folder: Path) -> Answer:
     return study_status(open_study(folder), planned=False, replay=False)
 
 
-def quick_forecast(source: Path, wishes: Wishes, console: Console) -> tuple[RenderableType, Any, bool]:
-    """Forecast many curves by quadrature alone, one line each; only the documents are kept.
+def quick_forecast(
+    source: Path, wishes: Wishes, jobs: int | None, console: Console
+) -> tuple[RenderableType, Any, bool]:
+    """Forecast many curves by quadrature alone, one line each, in several processes; only the documents are kept.
 
     Returns:
         Report, document, and whether no curve could be forecast.
     """
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs must be >= 1, found {jobs}.")
     read = _read(source, wishes)
     document = forecast_document([], read.question, __version__)
-    with progress_bars(console) as bar:
-        for curve in bar.track(read.curves, description="forecasting"):
-            document["curves"].append(curve_document(forecast_curve(curve, read.question, quick=True)))
-    entries = document["curves"]
-    untold = all(entry["verdict"]["code"] in UNTOLD for entry in entries)
-    return terminal.quick_report(entries, read.question), document, untold
+    work = partial(_quick_entry, question=read.question)
+    with ExitStack() as stack:
+        bar = stack.enter_context(progress_bars(console))
+        if len(read.curves) < FEW_CURVES or jobs == 1:
+            entries: Iterable[dict[str, Any]] = map(work, read.curves)
+        else:
+            pool = stack.enter_context(get_context("spawn").Pool(jobs, _leave_interrupts_to_the_parent))
+            entries = pool.imap(work, read.curves, chunksize=FEW_CURVES // 5)
+        document["curves"] += bar.track(entries, total=len(read.curves), description="forecasting")
+    untold = all(entry["verdict"]["code"] in UNTOLD for entry in document["curves"])
+    return terminal.quick_report(document["curves"], read.question), document, untold
+
+
+def _quick_entry(curve: Curve, question: Question) -> dict[str, Any]:
+    return curve_document(forecast_curve(curve, question, quick=True))
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def forecast(

@@ -130,12 +130,12 @@ def _families_table(forecast: Forecast) -> Table:
         "weight",
         f"score at {gain.n_to}",
         f"{forecast.question.level:.0%} interval",
-        f"gain to {gain.n_to}",
-        "plateau n*",
+        "gain there",
+        "n*",
     )
     for view in forecast.families:
         table.add_row(
-            view.family.name,
+            Text(view.family.name, no_wrap=True),
             f"{view.weight:.2f}" if view.weight else "-",
             _score(view.score.median),
             f"[{_score(view.score.lo)}, {_score(view.score.hi)}]",

@@ -2,20 +2,24 @@
 
     python benchmarks/forecast_speed.py
 
-Baseline: the same posterior sampled by emcee without vectorisation (one log-density call per walker).
+Baselines: the same posterior by emcee without vectorisation (one log-density call per walker), by NUTS in numpyro where
+it is installed, and an ensemble of eleven families (`rivals`).
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import emcee
 import numpy as np
 import pandas as pd
+from rivals import eleven_families, nuts
 
 import dicecast
 from dicecast.forecast import sampler
@@ -57,21 +61,74 @@ def sample(data: dicecast.Curve, *, vectorised: bool) -> None:
     emcee.EnsembleSampler(*start.shape, density, vectorize=vectorised).run_mcmc(start, STEPS)
 
 
+def many_curves(count: int) -> tuple[float, float]:
+    """Seconds, and MiB at most (of the parent or a worker), for a CSV with so many curves, from a cold start."""
+    rng = np.random.default_rng(0)
+    n = np.tile(np.repeat([10, 20, 40, 80, 120], 3), count)
+    ceiling, rise, rate = (np.repeat(rng.uniform(*ends, count), 15) for ends in ((0.7, 0.95), (0.1, 0.5), (0.01, 0.05)))
+    score = ceiling - rise * np.exp(-rate * n) + 0.01 * rng.standard_normal(len(n))
+    table = {"arm": np.repeat(np.arange(count), 15), "n_cases": n, "draw": np.tile([0, 1, 2], 5 * count)}
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "scores.csv"
+        pd.DataFrame({**table, "score": np.clip(score, 0, 1)}).to_csv(source, index=False)
+        command = ["forecast", str(source), "--quick", "--json", f"{folder}/forecast.json"]
+        code = (
+            "import resource, sys; from dicecast.cli import main\n"
+            "if __name__ == '__main__':\n"
+            "    try: main()\n"
+            "    finally: print(max(resource.getrusage(w).ru_maxrss for w in "
+            "(resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)), file=sys.stderr)\n"
+        )
+        script = Path(folder) / "run.py"
+        script.write_text(code, encoding="utf-8")
+        start = time.perf_counter()
+        done = subprocess.run([sys.executable, script, *command], check=True, capture_output=True, text=True)
+        return time.perf_counter() - start, int(done.stderr.split()[-1]) / 1024
+
+
+def posteriors(data: dicecast.Curve) -> None:
+    """The named model's posterior, each way, against dicecast's MCMC."""
+    chains = seconds(lambda: dicecast.sample_posterior(data))
+    ours = dicecast.sample_posterior(data).diagnostics.ess
+    print(f"posterior of the exponential plateau by MCMC: {chains:.2f} s, effective sample size {ours:.0f}; against it")
+    fast, slow = seconds(lambda: sample(data, vectorised=True)), seconds(lambda: sample(data, vectorised=False), 1)
+    print(f"  emcee one walker at a time: {slow / fast:.1f} times as long per step ({STEPS} steps: {slow:.2f} s)")
+    for model in (NAMED.name, "average"):
+        one = seconds(partial(dicecast.quadrature, data, model=model))
+        few = seconds(partial(dicecast.quadrature, data, model=model, draws=1000))
+        words = f"{one * 1e3:.0f} ms for 4000 draws, {few * 1e3:.0f} ms for 1000"
+        print(f"  quadrature, {model}: {words}: {one / chains:.3f} and {few / chains:.3f} times as long")
+    try:
+        first, again, ess = nuts(data)
+    except ImportError:
+        print("  NUTS in numpyro: not installed (pip install numpyro)")
+    else:
+        words = f"{first:.1f} s with compilation, {again:.1f} s without, effective sample size {ess:.0f}"
+        print(f"  NUTS in numpyro: {words}: {first / chains:.1f} and {again / chains:.1f} times as long")
+    average = seconds(lambda: dicecast.quadrature(data))
+    eleven = eleven_families(data)
+    print(
+        f"ensemble of eleven families by emcee: {eleven:.0f} s, {eleven / average:.0f} times as long as the average of "
+        "the families by quadrature"
+    )
+
+
 def main() -> None:
     data = curve()
-    fast, slow = seconds(lambda: sample(data, vectorised=True)), seconds(lambda: sample(data, vectorised=False), 1)
-    chains = seconds(lambda: dicecast.sample_posterior(data))
-    one, average = (seconds(partial(dicecast.quadrature, data, model=model)) for model in (NAMED.name, "average"))
+    posteriors(data)
+    named = seconds(lambda: (dicecast.least_squares(data), dicecast.sample_posterior(data), dicecast.quadrature(data)))
     full = seconds(lambda: dicecast.forecast_curve(data, backtest=False))
     tested = seconds(lambda: dicecast.forecast_curve(data))
-    start = seconds(lambda: subprocess.run([sys.executable, "-c", "import dicecast"], check=True))
-    print(f"{STEPS} steps of 40 walkers: vectorised {fast:.2f} s, one by one {slow:.2f} s, ratio {slow / fast:.1f}")
     print(
-        f"posterior of the exponential: MCMC {chains:.2f} s, quadrature {one * 1e3:.0f} ms, ratio {chains / one:.0f}; "
-        f"average of the families by quadrature {average * 1e3:.0f} ms"
+        f"least squares, MCMC and average: {named:.2f} s; with every family {full:.2f} s; with backtest {tested:.2f} s"
     )
-    print(f"full answer (least squares, MCMC, families, average): {full:.2f} s; with backtest {tested:.2f} s")
+    start = seconds(lambda: subprocess.run([sys.executable, "-c", "import dicecast"], check=True))
     print(f"import in a new process: {start:.2f} s")
+    few, many = many_curves(1000), many_curves(10_000)
+    print(
+        f"dicecast forecast --quick: 1,000 curves {few[0]:.0f} s, {few[1]:.0f} MiB; 10,000 curves {many[0]:.0f} s, "
+        f"{many[1]:.0f} MiB: {many[0] / few[0]:.1f} times as long, {many[1] / few[1]:.2f} times the memory"
+    )
 
 
 if __name__ == "__main__":

@@ -23,6 +23,9 @@ DIP_FLAG, DIP_DECLINE = 0.04, 0.005
 MISFIT_FLAG = 0.01
 """Probability of a misfit this large below which it is flagged."""
 
+ROUNDING = 1e-9
+"""Squared distance in standard errors that is no distance at all."""
+
 
 @dataclass(frozen=True)
 class PredictiveCheck:
@@ -98,7 +101,8 @@ def dip_statistic(means: FloatArray, variance: FloatArray) -> FloatArray:
         interval = (total[:, start + 1 :] - total[:, start : start + 1]) / (mass[start + 1 :] - mass[start])
         lowest = np.minimum.accumulate(interval[:, ::-1], axis=1)[:, ::-1]
         nearest[:, start:] = np.maximum(nearest[:, start:], lowest)
-    return np.asarray(((means - nearest) ** 2 * weight).sum(axis=1))
+    distance = ((means - nearest) ** 2 * weight).sum(axis=1)
+    return np.asarray(np.where(distance < ROUNDING, 0.0, distance))
 
 
 def _shared(curve: Curve) -> FloatArray:

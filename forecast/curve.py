@@ -168,7 +168,7 @@ def not_forecast(scores: pd.DataFrame) -> list[str]:
     dice_like = scores["metric"].str.lower().isin(DICE_LIKE)
     others = [f"{metric}: not Dice-like" for metric in scores.loc[~dice_like, "metric"].unique()]
     for key, rows in _groups(scores[dice_like]):
-        if _whole(rows).shape[1] == 0:
+        if (rows["case"] != "").all() and _table(rows).dropna(axis=1).shape[1] == 0:
             others.append(f"{_name(key)}: no test case has a score at every run (is the structure in the test set?)")
     return others
 
@@ -187,11 +187,6 @@ def _table(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.pivot(index=["n_cases", "draw"], columns="case", values="score").sort_index()
 
 
-def _whole(rows: pd.DataFrame) -> pd.DataFrame:
-    """Only the test cases scored at every run."""
-    return _table(rows).dropna(axis=1)
-
-
 def _curve(
     key: dict[str, str], rows: pd.DataFrame, n_annotated: int | None, pool: Sequence[int] | None
 ) -> Curve | None:
@@ -202,7 +197,8 @@ def _curve(
             f"curve {name}: scores must be either per test case or averaged, found both "
             f"({int(averaged.sum())} rows without a case). Keep one kind."
         )
-    table, whole = _table(rows), _whole(rows)
+    table = _table(rows)
+    whole = table.dropna(axis=1)  # the test cases scored at every run
     if whole.shape[1] == 0:
         return None
     n = table.index.get_level_values("n_cases").to_numpy(dtype=np.int64)
@@ -230,5 +226,7 @@ def _curve(
 
 def _errors(rows: pd.DataFrame, column: str) -> FloatArray | None:
     """Standard errors by observation; None when none is known."""
+    if not (rows[column] > 0).any():
+        return None
     table = rows.groupby(["n_cases", "draw"])[column].mean().sort_index().to_numpy(dtype=float)
-    return table if np.any(table > 0) else None
+    return np.asarray(table)

@@ -28,7 +28,7 @@ SURE = 0.95
 SCOPES = ("test-set", "population")
 """Whose mean a forecast is about: that of this test set, or of all patients."""
 BESIDE = 2000
-"""Draws of the posteriors beside the main ones: single families, other priors, backtests."""
+"""Draws of the posteriors beside the main ones: single families, other priors, backtests, quick answers."""
 NOTABLE = 0.05
 """Weight from which a family is asked when families are compared."""
 
@@ -267,7 +267,9 @@ def _posterior(curve: Curve, question: Question, model: str, quick: bool) -> Pos
     """MCMC for one family, quadrature for the average, for the population and for haste."""
     if question.scope == "population":
         return population_posterior(curve, question.seed, model=model)
-    if model == AVERAGE or quick:
+    if quick:
+        return quadrature(curve, question.seed, model=model, draws=BESIDE)
+    if model == AVERAGE:
         return quadrature(curve, question.seed, model=model)
     return sample_posterior(curve, question.seed, model=model)
 

@@ -232,7 +232,7 @@ def _annotate(forecast: Forecast, situation: Situation) -> Recommendation:
     batch, chances = _smallest_batch(forecast, most)
     eps = forecast.question.eps
     goal = f"be within {eps:g} of what {gain.n_to} cases give"
-    why = f"with {batch} more you {goal} with probability {chances:.2f}"
+    why = f"with {batch} more you will {goal} with probability {chances:.2f}"
     if chances < LIKELY:
         why += "; decide on further batches after the next round"
     reason = f"up to {gain.n_to} cases could add {_words(forecast)}; {why}."

@@ -268,7 +268,7 @@ def main() -> None:
     if not chosen.quick:
         head = f"{len(tested)} curves of {len({one.source for one in tested})} sources that the prior has not seen"
         (HERE / "results.md").write_text(f"# Results\n\nWritten by `run.py`: {head}.\n\n{text}\n", encoding="utf-8")
-        draw(rows, table(rows), HERE)
+        draw(table(rows), HERE)
 
 
 if __name__ == "__main__":

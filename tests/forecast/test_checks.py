@@ -40,6 +40,12 @@ def test_the_dip_statistic_is_the_distance_to_the_isotonic_fit() -> None:
     np.testing.assert_allclose(dip_statistic(means, variance), by_hand, rtol=1e-9, atol=1e-12)
 
 
+def test_a_curve_that_never_falls_has_no_dip_at_all() -> None:
+    rng = np.random.default_rng(4)
+    means = np.sort(rng.uniform(0.3, 0.9, (500, 6)), axis=1)
+    assert np.all(dip_statistic(means, rng.uniform(1e-5, 1e-3, 6)) == 0)
+
+
 def test_dips_are_flagged_and_well_behaved_curves_are_not() -> None:
     rng = np.random.default_rng(1)
     flagged, alarms = 0, 0
