@@ -270,7 +270,7 @@ def _start(target: Target, started: Posterior, rng: np.random.Generator) -> Floa
     """Walkers at draws of the quadrature posterior, each inside the prior."""
     points = rng.permutation(np.unique(target.pack(started), axis=0))
     allowed = points[np.isfinite(target.log_density(points))]
-    return np.asarray(allowed[:WALKERS])
+    return np.asarray(allowed[np.arange(WALKERS) % len(allowed)])
 
 
 def _finish(

@@ -10,8 +10,9 @@ from scipy import stats
 
 from dicecast.forecast import noise as noise_module
 from dicecast.forecast.curve import Curve
-from dicecast.forecast.families import FAMILIES, Family
+from dicecast.forecast.families import FAMILIES, NAMED, Family
 from dicecast.forecast.noise import NoiseGrid, noise_grid, overlap
+from dicecast.forecast.points import STEEPEST
 from dicecast.forecast.posterior import Posterior
 from dicecast.forecast.prior import FamilyPrior, Prior, shipped_prior
 from dicecast.forecast.quadrature import quadrature
@@ -20,7 +21,6 @@ from dicecast.forecast.sampler import sample_posterior
 pytestmark = pytest.mark.slow
 
 SIMULATIONS = 300
-STEEPEST = 30.0
 SIZES, DRAWS = (8, 16, 32, 64, 96), 2
 
 
@@ -131,21 +131,23 @@ def test_ranks_are_uniform_in_simulation_based_calibration(model: str) -> None:
     assert all(p > 0.01 / (len(ordered) - i) for i, p in enumerate(ordered)), p_values
 
 
-@pytest.mark.parametrize(("model", "count"), [("exponential", 25), ("power-law", 5)])
-def test_mcmc_and_quadrature_agree_on_random_curves(model: str, count: int) -> None:
+@pytest.mark.parametrize("model", FAMILIES)
+def test_mcmc_and_quadrature_agree_on_random_curves(model: str) -> None:
+    """200 curves over the families: 5, 50 and 95 % quantiles of every parameter, in Monte Carlo errors."""
     rng = np.random.default_rng(7)
     prior, curve = shipped_prior().only(model), template()
     grid = noise_grid(curve, prior.misfit, prior.misfit_mass)
     gaps: dict[tuple[int, str, float], float] = {}
-    for index in range(count):
+    for index in range(120 if model == NAMED.name else 20):
         data = simulated(curve, drawn(prior, grid, rng), rng)
         chains, sums = sample_posterior(data, index, model=model), quadrature(data, index, model=model)
         for (name, one), p in itertools.product(chains.parameters().items(), (0.05, 0.5, 0.95)):
             gaps[index, name, p] = gap(one, sums.parameters()[name], p, effective(chains), effective(sums))
-    # 3 quantiles of 3 parameters of every curve
-    too_far = {where: round(size, 1) for where, size in gaps.items() if abs(size) > 5}
-    assert not too_far, too_far
-    assert abs(np.mean(list(gaps.values()))) < 0.5
+    sizes = np.abs(list(gaps.values()))
+    # Errors of effective sample sizes are themselves estimates: a few more than the normal's 0.3 % beyond 3.
+    assert np.mean(sizes > 3) < 0.03, {where: round(size, 1) for where, size in gaps.items() if abs(size) > 3}
+    assert np.max(sizes) < 7, {where: round(size, 1) for where, size in gaps.items() if abs(size) > 5}
+    assert abs(np.mean(list(gaps.values()))) < 0.3
 
 
 def effective(found: Posterior) -> float:
