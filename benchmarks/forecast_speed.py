@@ -49,11 +49,14 @@ def seconds(call: Callable[[], object], repeats: int = 3) -> float:
     return min(taken)
 
 
-def sample(data: dicecast.Curve, *, vectorised: bool) -> None:
-    started = dicecast.quadrature(data, model=NAMED.name)
-    target = sampler.Target.of(data, shipped_prior().only(NAMED.name))
-    start = sampler._start(target, started, np.random.default_rng(0))
+def started(data: dicecast.Curve) -> tuple[sampler.Target, np.ndarray]:
+    """The density and the walkers' start of the named model."""
+    posterior = dicecast.quadrature(data, model=NAMED.name)
+    target = sampler.Target.of(data, shipped_prior().only(NAMED.name)).near(posterior)
+    return target, sampler._start(target, posterior, np.random.default_rng(0))
 
+
+def sample(target: sampler.Target, start: np.ndarray, *, vectorised: bool) -> None:
     def density(points: np.ndarray) -> np.ndarray:
         found = target.log_density(np.atleast_2d(points))
         return found if vectorised else found[0]
@@ -91,7 +94,8 @@ def posteriors(data: dicecast.Curve) -> None:
     chains = seconds(lambda: dicecast.sample_posterior(data))
     ours = dicecast.sample_posterior(data).diagnostics.ess
     print(f"posterior of the exponential plateau by MCMC: {chains:.2f} s, effective sample size {ours:.0f}; against it")
-    fast, slow = seconds(lambda: sample(data, vectorised=True)), seconds(lambda: sample(data, vectorised=False), 1)
+    at = started(data)
+    fast, slow = seconds(lambda: sample(*at, vectorised=True)), seconds(lambda: sample(*at, vectorised=False), 1)
     print(f"  emcee one walker at a time: {slow / fast:.1f} times as long per step ({STEPS} steps: {slow:.2f} s)")
     for model in (NAMED.name, "average"):
         one = seconds(partial(dicecast.quadrature, data, model=model))

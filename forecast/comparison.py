@@ -114,9 +114,11 @@ class ArmComparison:
     ceiling: Interval
     """DM of the second minus DM of the first (exponential plateau), score units."""
     plateau: Interval
-    """Plateau size of the second minus that of the first (exponential plateau), cases, each at most its horizon."""
+    """Plateau size of the second minus that of the first (exponential plateau), cases, each at most `horizon`."""
+    horizon: int
+    """The smaller horizon of the two arms."""
     plateau_censored: bool
-    """Whether a plateau size lay past its horizon in more draws than the interval leaves out."""
+    """Whether a plateau size lay past the horizon in more draws than the interval leaves out."""
     p_second_smaller: float
     """Probability that the second arm's plateau size is the smaller one."""
     scores: tuple[ScoreDifference, ...]
@@ -155,7 +157,8 @@ def compare_curves(curves: Sequence[Curve], question: Question) -> list[Comparis
     """Compare the arms of every structure.
 
     Raises:
-        InputError: Arms that occur twice for one structure, as with two protocols.
+        InputError: Arms that occur twice for one structure, as with two protocols; the scope is the population but
+            nothing is known of the spread over test cases.
     """
     groups: dict[tuple[str, ...], list[Curve]] = {}
     for curve in curves:
@@ -178,7 +181,8 @@ def _compare(group: list[Curve], question: Question) -> Comparison:
         return Comparison(tuple(group), (), (), sizes, (), np.empty((0, 0)), None, reason)
     drawn = [_Drawn.of(curve, question, i) for i, curve in enumerate(able)]
     at = _sizes(able, question)
-    scores = np.array([one.expected.scores(at) for one in drawn])
+    count = min(len(one.expected.dm) for one in drawn)
+    scores = np.array([one.expected.scores(at)[:, :count] for one in drawn])
     best = np.argmax(scores, axis=0)
     p_best = np.array([(best == i).mean(axis=1) for i in range(len(able))]).T
     arm, reason = _choose(able, at, p_best, scores)
@@ -188,7 +192,7 @@ def _compare(group: list[Curve], question: Question) -> Comparison:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """Posteriors of one arm, as long as those of every other arm."""
+    """Posteriors of one arm."""
 
     curve: Curve
     expected: Posterior
@@ -196,7 +200,7 @@ class _Drawn:
 
     @classmethod
     def of(cls, curve: Curve, question: Question, number: int) -> _Drawn:
-        """Arms get seeds of their own, so that nothing but shared test sets ties their draws."""
+        """Arms get seeds of their own, so that nothing but the same test cases ties their draws."""
         seed = question.seed + 1000 * number
         if question.scope == "population":
             expected = population_posterior(curve, seed, model=question.model, test_seed=question.seed)
@@ -236,10 +240,10 @@ def _choose(
 def _pair(one: _Drawn, other: _Drawn, at: tuple[int, ...], question: Question) -> ArmComparison:
     first, second, level = one.curve, other.curve, question.level
     count = min(len(one.named.dm), len(other.named.dm))
-    ends = [
-        np.minimum(drawn.named.plateau_sizes(question.eps)[:count], horizon_of(drawn.curve)) for drawn in (one, other)
-    ]
-    beyond = max(float(np.mean(end >= horizon_of(d.curve))) for end, d in zip(ends, (one, other), strict=True))
+    common = min(horizon_of(first), horizon_of(second))
+    sizes = [drawn.named.plateau_sizes(question.eps)[:count] for drawn in (one, other)]
+    ends = [np.minimum(size, common) for size in sizes]
+    beyond = max(float(np.mean(size > common)) for size in sizes)
     now = at[0]
     reached = one.expected.scores(now)[: len(other.expected.dm)]
     needed = other.expected.sizes_for(_long_as(reached, len(other.expected.dm)))
@@ -250,8 +254,9 @@ def _pair(one: _Drawn, other: _Drawn, at: tuple[int, ...], question: Question) -
         paired=bool(first.case_ids) and first.case_ids == second.case_ids,
         ceiling=Interval.of(other.named.dm[:count] - one.named.dm[:count], level),
         plateau=Interval.of(ends[1] - ends[0], level),
+        horizon=common,
         plateau_censored=beyond > (1 - level) / 2,
-        p_second_smaller=float(np.mean(ends[1] < ends[0])),
+        p_second_smaller=float(np.mean(sizes[1] < sizes[0])),
         scores=tuple(_difference(one.expected, other.expected, n, level) for n in at),
         equal=SizeInterval.of(needed, level, horizon),
         efficiency=SizeInterval.of(needed / now, level, horizon / now),

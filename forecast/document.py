@@ -234,7 +234,7 @@ def _pair(pair: ArmComparison) -> Document:
         "second": pair.second.arm,
         "paired": pair.paired,
         "ceiling_difference": _interval(pair.ceiling),
-        "plateau_difference": {**_interval(pair.plateau), "censored": pair.plateau_censored},
+        "plateau_difference": {**_interval(pair.plateau), "horizon": pair.horizon, "censored": pair.plateau_censored},
         "p_second_smaller_plateau": pair.p_second_smaller,
         "score_difference": [
             {"n": one.n, **_interval(one.interval), "p_second_better": one.p_second_better} for one in pair.scores

@@ -83,7 +83,10 @@ class ScoreAt:
     mean: float
     """Posterior mean of the curve at n."""
     next_run: Interval
-    """The next single run at n: also its training noise and which cases it happens to get."""
+    """The next single run at n: also its training noise and which cases it happens to get.
+
+    Where scores are averages over draws with their standard errors, the next such average.
+    """
     within_horizon: bool
 
 
@@ -380,8 +383,7 @@ def rolling_origin(curve: Curve, question: Question) -> tuple[Backtest, ...]:
     tests = []
     for dropped in range(len(curve.sizes) - FEWEST_SIZES, 0, -1):
         earlier = curve.without_largest(dropped)
-        model = question.model if len(earlier.sizes) >= FEWEST_SIZES else AVERAGE
-        posterior = quadrature(earlier, question.seed, model=model, draws=BESIDE)
+        posterior = quadrature(earlier, question.seed, model=question.model, draws=BESIDE)
         ahead = curve.sizes[-dropped:]
         tests += [_backtest(curve, posterior, int(n), question.level) for n in sorted({ahead[0], ahead[-1]})]
     return tuple(tests)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit, gammaln, logit
 
 from .points import Points
 from .types import BoolArray, FloatArray, IntArray
@@ -14,8 +14,8 @@ BANDWIDTH = 0.7
 """Width of the kernels, times Silverman's rate."""
 FREEDOM = 5
 """Degrees of freedom of the kernels' Student t: tails heavy enough to bound the weights."""
-LOG_T = float(np.log(np.sqrt(5.0) * 3 * np.pi / 8))
-"""Log of the integral of (1 + t^2 / 5)^-3, the one-dimensional kernel."""
+LOG_T = float(0.5 * np.log(FREEDOM * np.pi) + gammaln(FREEDOM / 2) - gammaln((FREEDOM + 1) / 2))
+"""Log of the integral of (1 + t^2 / FREEDOM)^(-(FREEDOM + 1) / 2), the one-dimensional kernel."""
 EACH = 40
 """Centres per component."""
 CLIPPED = 20
@@ -77,17 +77,35 @@ class Kernels:
         centres = _places(self.centres).reshape(-1, EACH, 3)
         for component, free in enumerate(_free(self.centres)):
             mine = points.members(component)
-            inverse = np.linalg.inv(self.scale[component]) / np.sqrt(FREEDOM)
-            there, from_ = places[mine] @ inverse.T, centres[component] @ inverse.T
-            spread = np.ones((len(mine), EACH))
-            for axis in np.flatnonzero(free):
-                spread *= 1 + (there[:, axis, None] - from_[None, :, axis]) ** 2
-            kernels = (1 / (spread * spread * spread)).mean(axis=1) * self.chance[component]
+            inverse = np.linalg.inv(self.scale[component])
+            there, from_ = (places[mine] @ inverse.T)[:, free], (centres[component] @ inverse.T)[:, free]
+            kernels = product_of_t(there, from_, np.ones(EACH)).mean(axis=1) * self.chance[component]
             volume = np.log(np.diag(self.scale[component]))[free].sum() + free.sum() * LOG_T
             share = points.share[mine]
             with np.errstate(divide="ignore"):
                 out[mine] = np.log(kernels) - volume - np.log(share * (1 - share))
         return out
+
+
+def product_of_t(there: FloatArray, centres: FloatArray, width: FloatArray) -> FloatArray:
+    """Products over the axes of `(1 + t^2 / FREEDOM)^(-(FREEDOM + 1) / 2)` with t in widths of each centre.
+
+    Args:
+        there: Shape [points, axes].
+        centres: Shape [centres, axes].
+        width: Shape [centres].
+
+    Returns:
+        Shape [points, centres].
+    """
+    spread = np.ones((len(there), len(centres)))
+    scale = width * np.sqrt(FREEDOM)
+    for one, centre in zip(there.T, centres.T, strict=True):
+        spread *= 1 + ((one[:, None] - centre) / scale) ** 2
+    inverse = found = 1 / spread
+    for _ in range((FREEDOM + 1) // 2 - 1):  # far faster than a general power
+        found = found * inverse
+    return np.asarray(found)
 
 
 def _free(points: Points) -> BoolArray:

@@ -42,7 +42,9 @@ class FinishedCurve:
 
 
 def learn_prior(corpus: Sequence[FinishedCurve], vague: Prior, identity: str, *, pseudo: float = PSEUDO) -> Prior:
-    """The prior of the average that makes a corpus most likely, and each family's own.
+    """The prior of the average that makes a corpus most likely; families outside it learn their cells alone.
+
+    Every family has the misfit of the average, also when it is asked alone.
 
     Args:
         corpus: Finished curves.
@@ -65,17 +67,17 @@ def from_evidence(evidence: FloatArray, weight: FloatArray, vague: Prior, identi
         (one.family.name, one.early): part for one, part in zip(vague.families, _blocks(vague.families), strict=True)
     }
     found: dict[tuple[str, bool], FamilyPrior] = {}
-    misfits = []
+    misfits = vague.misfit_mass
     for group in groups:
         columns = np.concatenate([place[one.family.name, one.early] for one in group])
         learned, misfit = _maximise(evidence[:, columns], weight, group, vague.misfit_mass, pseudo)
-        misfits.append(misfit)
+        misfits = misfits if group is not averaged else misfit
         found.update({(one.family.name, one.early): one for one in learned})
     families = [
         replace(found[one.family.name, one.early], weight=found[one.family.name, one.early].weight * (one.weight > 0))
         for one in vague.families
     ]
-    return replace(vague, id=identity, families=tuple(families), misfit_mass=misfits[0])
+    return replace(vague, id=identity, families=tuple(families), misfit_mass=misfits)
 
 
 def _blocks(families: Sequence[FamilyPrior]) -> list[IntArray]:
@@ -96,7 +98,9 @@ def _maximise(
         joint *= (weight / joint.sum(axis=(1, 2)))[:, None, None]
         counts = joint.sum(axis=(0, 2))
         for block, one in zip(blocks, families, strict=True):
-            counts[block] = convolve(counts[block].reshape(one.mass.shape), KERNEL, mode="nearest").ravel()
+            spread = convolve(counts[block].reshape(one.mass.shape), KERNEL, mode="nearest").ravel()
+            spread *= vague[block] > 0  # what is ruled out stays so
+            counts[block] = spread * (counts[block].sum() / spread.sum())
         cells = (counts + pseudo * vague) / (counts.sum() + pseudo)
         misfit = (joint.sum(axis=(0, 1)) + pseudo * vague_misfit) / (1 + pseudo)
     totals = [float(cells[block].sum()) for block in blocks]

@@ -1,7 +1,7 @@
 """The likelihood of a curve with its error at the anchor integrated out.
 
-Given the shape and the noise a curve is linear in the error E at the anchor, so the likelihood is normal in E; under
-the prior E is uniform on (0, most), which leaves a truncated normal in closed form.
+Given the shape and the noise a curve is linear in the error E at the anchor, so the likelihood is normal in E. The
+prior of E is uniform on (0, 1), cut where scores would fall below 0: what is left is a truncated normal.
 """
 
 from __future__ import annotations

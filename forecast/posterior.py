@@ -102,10 +102,6 @@ class Posterior:
         second = self.dm - self.amplitude if family.at_zero else self.amplitude
         return dict(zip(family.names, (self.dm, second, *self.theta.T), strict=False))
 
-    def of_family(self, index: int) -> FloatArray:
-        """Which draws are of one family, shape [draws]."""
-        return np.asarray(self.pick == index)
-
     def _by_family(
         self, function: Callable[[Family, IntArray, list[FloatArray]], FloatArray], shape: tuple[int, ...] = ()
     ) -> FloatArray:

@@ -3,7 +3,7 @@
 A prior is a histogram over the curves of each family at the anchor size N (`families`): the share phi of the error
 that more cases can remove, the logarithm of the error's log-slope phi kappa, and the shape; uniform inside a cell. The
 error at N itself is uniform on (0, 1), as far as the score at the smallest defined size stays >= 0. The shipped
-prior is half learned from a corpus of real curves, half vague (uniform over the cells).
+prior is half learned from a corpus of real curves, half vague (see `_even`).
 """
 
 from __future__ import annotations
@@ -74,7 +74,11 @@ class Prior:
     """Their probabilities."""
 
     def only(self, name: str) -> Prior:
-        """The prior of one family alone, or of the average for `average`."""
+        """The prior of one family alone, or of the average for `average`.
+
+        Raises:
+            InputError: Unknown family.
+        """
         if name == AVERAGE:
             return replace(self, families=tuple(one for one in self.families if one.weight > 0))
         found = [one for one in self.families if one.family.name == name]

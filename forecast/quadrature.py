@@ -190,7 +190,7 @@ def _weighed(
 
 
 def _next_generation(curve: Curve, grid: NoiseGrid, before: _Weighted, rng: np.random.Generator) -> _Weighted:
-    """Draw about the points that matter and from the prior; keep those before once nothing is tempered any more."""
+    """Draw about the points that matter and from the prior; keep the points before once they are even enough."""
     kernels = Kernels.about(before.points, before.log_weights, rng)
     fresh = int(FROM_PRIOR * GENERATION)
     drawn = kernels.draw(GENERATION - fresh, rng).joined(from_prior(before.points.prior, curve, fresh, rng))

@@ -20,9 +20,11 @@ import numpy as np
 from . import diagnostics
 from .curve import Curve
 from .diagnostics import Diagnostics
-from .families import NAMED, Family
+from .errors import InputError
+from .families import FAMILIES, NAMED, Family
+from .kernels import BANDWIDTH, FREEDOM, product_of_t
 from .noise import NoiseGrid, noise_grid
-from .points import Points, anchors_of
+from .points import STEEPEST, Points, anchors_of
 from .posterior import Chain, Posterior
 from .prior import Prior, shipped_prior
 from .quadrature import quadrature
@@ -36,15 +38,14 @@ CHUNK = 150
 """Steps between looks at convergence."""
 MAX_STEPS = 6000
 """Steps after which sampling stops and the diagnostics say that it did not converge."""
-CENTRES, BANDWIDTH, TAIL = 200, 0.7, 5
-"""Draws about which walkers are proposed, width of the kernels (times Silverman's rate), and their t's degrees of
-freedom."""
+CENTRES = 200
+"""Draws about which walkers are proposed, by the kernels of `kernels`."""
 EVERY, WIDER = 4, 3.0
 """One in so many of these kernels is so many times wider: it reaches the tails."""
 MIX = 0.9
 """Share of steps that propose from them; the rest are steps by differential evolution."""
-KAPPA = (-15.0, 6.0)
-"""Logarithms of kappa between which theta is computed; the prior ends well inside."""
+LEAST_KAPPA = float(np.exp(-15.0))
+"""Smallest log-slope kappa at N; the prior ends well above."""
 IRRELEVANT = 40.0
 """Log-likelihood by which a noise at its best must fall short of the posterior's draws to be left out."""
 KEPT = 8000
@@ -65,11 +66,11 @@ def sample_posterior(curve: Curve, seed: int = 0, *, model: str = NAMED.name, pr
         prior: By default the shipped one.
 
     Raises:
-        InputError: Unknown family.
+        InputError: Unknown family, or the average of several.
     """
     prior = (prior or shipped_prior()).only(model)
     if len({one.family.name for one in prior.families}) != 1:
-        raise ValueError(f"MCMC samples one family, asked for {model}")
+        raise InputError(f"MCMC samples one family at a time, asked for {model!r}: name one of {', '.join(FAMILIES)}.")
     started = quadrature(curve, seed, model=model, prior=prior)
     target = Target.of(curve, prior).near(started)
     children = np.random.SeedSequence(seed).spawn(ENSEMBLES)
@@ -166,7 +167,10 @@ class Target:
 
     def unpack(self, places: FloatArray) -> tuple[FloatArray, FloatArray, tuple[FloatArray, ...]]:
         """DM, amplitude and theta of points in sampling coordinates."""
-        kappa = np.exp(np.clip(places[:, 2], *KAPPA)) if self.sloped else np.ones(len(places))
+        # A curve over early has a slope of at most `STEEPEST` at the smallest size, and this many times it at N.
+        most = STEEPEST * self.largest / self.smallest
+        log_kappa = places[:, 2] if self.sloped else np.zeros(len(places))
+        kappa = np.exp(np.clip(log_kappa, np.log(LEAST_KAPPA), np.log(most)))
         shape = places[:, -1] if self.shaped else np.full(len(places), self.prior.families[0].shapes[0][0])
         low, high = self.prior.families[0].edges[[0, -1]]
         shape = np.where(np.isfinite(shape), shape, low - 1)
@@ -175,7 +179,7 @@ class Target:
             rise = np.exp(np.clip(places[:, 1], -50, 50))
             amplitude = rise / self.family.decay(self.smallest, *theta)
             dm = places[:, 0] + amplitude * self.family.decay(self.largest, *theta)
-        outside = (shape < low) | (shape > high)
+        outside = (shape < low) | (shape > high) | (log_kappa < np.log(LEAST_KAPPA)) | (log_kappa > np.log(most))
         return np.where(outside, np.inf, dm), amplitude, theta
 
     def pack(self, found: Posterior) -> FloatArray:
@@ -225,7 +229,6 @@ class _FromDraws(emcee.moves.RedBlueMove):  # type: ignore[misc]
         self._centres = self._white(draws)
         width = BANDWIDTH * len(draws) ** (-1 / (draws.shape[1] + 4))
         self._width = np.where(np.arange(len(draws)) % EVERY == 0, WIDER, 1.0) * width
-        self._scaled = self._width * np.sqrt(TAIL)
         self._height = self._width ** -float(draws.shape[1])
 
     def get_proposal(
@@ -233,17 +236,15 @@ class _FromDraws(emcee.moves.RedBlueMove):  # type: ignore[misc]
     ) -> tuple[FloatArray, FloatArray]:
         """New places and the log ratio of the proposal density, old over new (emcee's interface)."""
         who = random.randint(len(self._centres), size=len(sample))
-        white = self._centres[who] + self._width[who, None] * random.standard_t(TAIL, size=sample.shape)
+        white = self._centres[who] + self._width[who, None] * random.standard_t(FREEDOM, size=sample.shape)
         return white @ self._scale.T, self._log_density(self._white(sample)) - self._log_density(white)
 
     def _white(self, points: FloatArray) -> FloatArray:
         return np.asarray(np.linalg.solve(self._scale, points.T).T)
 
     def _log_density(self, white: FloatArray) -> FloatArray:
-        spread = np.ones((len(white), len(self._centres)))
-        for one, centre in zip(white.T, self._centres.T, strict=True):
-            spread *= 1 + ((one[:, None] - centre) / self._scaled) ** 2
-        return np.asarray(np.log((self._height / (spread * spread * spread)).sum(axis=1)))
+        kernels = product_of_t(white, self._centres, self._width)
+        return np.asarray(np.log((self._height * kernels).sum(axis=1)))
 
 
 class _Sampler(emcee.EnsembleSampler):  # type: ignore[misc]

@@ -15,20 +15,21 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from corpus import SIZES, Truth, lcdb, learn_sources, rising, segmentation, simulated_runs
+from corpus import SIZES, Truth, not_learned, rising, segmentation, simulated_runs
 from figures import draw
 from scipy import stats
 
 import dicecast
 from dicecast.forecast.families import FAMILIES
 from dicecast.forecast.fit import least_squares
+from dicecast.forecast.noise import overlap
 from dicecast.forecast.prior import shipped_prior
 from dicecast.forecast.quadrature import quadrature
 
 HERE = Path(__file__).parent
 LEVELS = (0.5, 0.9, 0.95)
 PROBABILITIES = np.sort([(1 + sign * level) / 2 for level in LEVELS for sign in (-1, 1)])
-RESAMPLES = 2000
+RESAMPLES = 400
 PRIORS = {"average": 0.75, "average, vague prior": 0.0, "average, learned prior": 1.0}
 MODELS = [*PRIORS, *FAMILIES]
 
@@ -132,7 +133,7 @@ def benchmark(jobs: int, curves: Sequence[Truth], **how: object) -> pd.DataFrame
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line per forecaster and horizon."""
+    """One line per forecaster and horizon; shares held and widths are of the intervals given, whose number is shown."""
     rows = rows.assign(mae=rows["error"].abs())
     grouped = rows.groupby(["forecaster", "times"], sort=False)
     out = grouped.agg(
@@ -140,11 +141,13 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         MAE=("mae", "mean"),
         bias=("bias", "mean"),
         CRPS=("crps", "mean"),
+        intervals=("held 0.9", "count"),
         **{f"{level:.0%} held": (f"held {level:g}", "mean") for level in LEVELS},
         **{f"{level:.0%} width": (f"width {level:g}", "median") for level in LEVELS},
     ).reset_index()
     best = out[out["forecaster"].str.endswith("least squares")].groupby("times")["MAE"].min()
-    out.insert(4, "of best LS", out["MAE"] / out["times"].map(best))
+    level = ~out["forecaster"].str.contains("gain")
+    out.insert(4, "of best LS", (out["MAE"] / out["times"].map(best)).where(level))
     return out
 
 
@@ -154,7 +157,7 @@ def resampled(rows: pd.DataFrame, statistic: Callable[[pd.DataFrame], float]) ->
     names = list(groups)
     rng = np.random.default_rng(0)
     found = []
-    for _ in range(RESAMPLES // 10):
+    for _ in range(RESAMPLES):
         picked = rng.choice(len(names), len(names))
         found.append(statistic(pd.concat([groups[names[i]] for i in picked])))
     low, high = np.nanquantile(found, [0.05, 0.95])
@@ -189,7 +192,9 @@ def segmentation_rows() -> pd.DataFrame:
             earlier, n, observed = data.without_largest(ahead), int(data.sizes[-ahead]), float(data.observed[-ahead])
             key = {"source": source, "curve": str(index), "times": 2}
             found = quadrature(earlier, index)
-            variance = (found.noise[:, 0] ** 2 + found.noise[:, 1] ** 2 / n) / data.draws[-ahead]
+            there = data.n == n
+            shared = overlap(data)[np.ix_(there, there)].mean()
+            variance = found.noise[:, 0] ** 2 / there.sum() + found.noise[:, 1] ** 2 * shared
             noise = np.random.default_rng([index, ahead]).standard_normal(len(variance))
             runs = predicted(found, [n], index)[:, 0] + np.sqrt(variance) * noise
             rows.append({**key, "forecaster": "average", **row(runs, observed)})
@@ -236,12 +241,11 @@ def main() -> None:
     arguments.add_argument("--jobs", type=int, default=2)
     arguments.add_argument("--quick", action="store_true", help="the main table only")
     chosen = arguments.parse_args()
-    learn = learn_sources()
-    every = [one for one in lcdb(None) if one.source not in learn]
-    tested = rising([one for one in lcdb() if one.source not in learn])
+    main_curves = rising(not_learned())
     run = partial(benchmark, chosen.jobs)
-    rows = run(tested, sizes=SIZES, draws=3, models=MODELS, fits=list(FAMILIES))
-    print(f"{len(tested)} curves of {len({one.source for one in tested})} sources, none learned from\n")
+    rows = run(main_curves, sizes=SIZES, draws=3, models=MODELS, fits=list(FAMILIES))
+    head = f"{len(main_curves)} curves of {len({one.source for one in main_curves})} sources, none learned from"
+    print(f"{head}\n")
     parts = {
         "Against the goals (90 % intervals over sources)": goals(rows[~rows["forecaster"].str.contains("gain")]),
         "All forecasters, 7 sizes, 3 draws": table(rows),
@@ -250,12 +254,12 @@ def main() -> None:
         fewer = []
         for count in range(3, 8):
             for draws in (1, 3):
-                part = run(tested, sizes=SIZES[-count:], draws=draws, models=["average"], fits=list(FAMILIES))
+                part = run(main_curves, sizes=SIZES[-count:], draws=draws, models=["average"], fits=list(FAMILIES))
                 found = table(part[~part["forecaster"].str.contains("gain")])
                 found = found[found["forecaster"] == "average"].drop(columns=["forecaster", "curves"])
                 fewer.append(found.assign(sizes=count, draws=draws))
         parts["The average by number of sizes (the largest) and draws"] = pd.concat(fewer)
-        unfiltered = run(every, sizes=SIZES, draws=3, models=["average"], fits=list(FAMILIES))
+        unfiltered = run(not_learned(None), sizes=SIZES, draws=3, models=["average"], fits=list(FAMILIES))
         parts["All learners, unfiltered"] = table(unfiltered)
         parts["All learners, unfiltered, against the goals"] = goals(
             unfiltered[~unfiltered["forecaster"].str.contains("gain")]
@@ -266,7 +270,6 @@ def main() -> None:
     text = "\n\n".join(f"## {title}\n\n{markdown(frame)}" for title, frame in parts.items())
     print(text)
     if not chosen.quick:
-        head = f"{len(tested)} curves of {len({one.source for one in tested})} sources that the prior has not seen"
         (HERE / "results.md").write_text(f"# Results\n\nWritten by `run.py`: {head}.\n\n{text}\n", encoding="utf-8")
         draw(table(rows), HERE)
 
