@@ -96,7 +96,7 @@ class Exponential(Family):
     source = "Gottlich et al. 2023, doi 10.1007/s10278-023-00804-1"
     theta_names = ("k",)
     at_zero = True
-    straight = 0.3
+    straight = 0.6
 
     def decay(self, n: ArrayLike, *theta: ArrayLike) -> FloatArray:
         (k,) = theta
@@ -126,7 +126,7 @@ class Stretched(Family):
     source = "Kohlrausch 1854; as Weibull growth in Viering and Loog 2022, arXiv 2103.10948, table 1"
     theta_names = ("k", "g")
     at_zero = True
-    straight = 0.15
+    straight = 0.3
 
     def decay(self, n: ArrayLike, *theta: ArrayLike) -> FloatArray:
         return np.exp(-np.minimum(_power(n, *theta), LIMIT))

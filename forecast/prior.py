@@ -32,8 +32,8 @@ FLAT = 0.004
 """Log-slope of the error below which a curve is all but flat: a doubling removes 0.3 % of the error."""
 STEEP = 15.0
 """Log-slopes kappa above twice this get no mass: such decays are over within a step of sizes."""
-EARLY = 0.1
-"""Vague weight of curves that may be over long before the largest size."""
+EARLY, OVER = 0.1, 0.02
+"""Vague weight of curves that may be over long before the largest size, and their least log-slope at the smallest."""
 AVERAGE = "average"
 """Name of the weighted average of the families."""
 
@@ -197,7 +197,7 @@ def _even(one: FamilyPrior, prior: Prior) -> FloatArray:
     mass = np.diff(prior.shares)[None, :, None] * np.ones((len(one.shapes), 1, 1)) * by_slope
     if one.family.theta_names:
         kappa = slope / share[:, None]
-        mass *= (kappa >= one.family.straight * (not one.early)) & (kappa <= 2 * STEEP)
+        mass *= (kappa >= (OVER if one.early else one.family.straight)) & (kappa <= 2 * STEEP)
     return np.asarray(mass / mass.sum())
 
 

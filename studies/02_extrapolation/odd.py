@@ -26,14 +26,22 @@ SIZES = np.array([20, 40, 60, 80, 120, 160, 240])
 DRAWS = 3
 NOISES = (0.003, 0.006, 0.01, 0.02)
 """SDs of a single run."""
-KINDS = ("rising", "dip of 3 SDs of a run", "dip of 3 SDs of the mean", "saturated")
+KINDS = (
+    "rising",
+    "dip of 3 SDs of a run",
+    "dip of 3 SDs of the mean",
+    "saturated at the third size",
+    "flat from the first",
+)
 
 
 def means(kind: str, sd: float, rng: np.random.Generator) -> np.ndarray:
     """Expected scores of a random curve of a kind."""
-    if kind == "saturated":
+    if kind.startswith("flat"):
         return np.full(len(SIZES), rng.uniform(0.6, 0.98))
     ceiling, rise, x = rng.uniform(0.7, 0.95), rng.uniform(0.05, 0.4), SIZES / SIZES[0]
+    if kind.startswith("saturated"):
+        return np.asarray(ceiling - rise * 0.05 ** ((x - 1) / 2))
     shapes = [
         np.exp(-rng.uniform(0.06, 0.3) * (x - 1)),
         x ** -rng.uniform(0.3, 1),
