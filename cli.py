@@ -35,35 +35,38 @@ Json = Annotated[
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with code 3 when the answer is CANNOT TELL.")]
 Seed = Annotated[
-    int | None, typer.Option(help="Seed of the sampler.  [default: the study's, else 0]", show_default=False)
+    int | None, typer.Option(help="Seed of the sampler.  \\[default: the study's, else 0]", show_default=False)
 ]
 Level = Annotated[
     float | None,
-    typer.Option(help="Probability of every interval.  [default: the study's, else 0.9]", show_default=False),
+    typer.Option(help="Probability of every interval.  \\[default: the study's, else 0.9]", show_default=False),
 ]
 Eps = Annotated[
-    float | None, typer.Option(help="Tolerance of the plateau.  [default: the study's, else 0.01]", show_default=False)
+    float | None,
+    typer.Option(help="Tolerance of the plateau.  \\[default: the study's, else 0.01]", show_default=False),
 ]
 Annotated_ = Annotated[
     int | None,
-    typer.Option("--annotated", help="Cases annotated now.  [default: the largest size]", show_default=False),
+    typer.Option("--annotated", help="Cases annotated now.  \\[default: the largest size]", show_default=False),
 ]
 Reach = Annotated[
     int | None,
-    typer.Option("--reach", help="Cases you could ever annotate.  [default: 4 x the largest size]", show_default=False),
+    typer.Option(
+        "--reach", help="Cases you could ever annotate.  \\[default: 4 x the largest size]", show_default=False
+    ),
 ]
 Family = Annotated[
     str | None,
     typer.Option(
         help="Forecast with one family by MCMC: exponential (the named model), stretched-exponential, power-law, hill, "
-        "inverse-log.  [default: average, their weighted average]",
+        "inverse-log.  \\[default: average, their weighted average]",
         show_default=False,
     ),
 ]
 Scope = Annotated[
     str | None,
     typer.Option(
-        help="test-set: the mean on this test set; population: also which patients it holds.  [default: test-set]",
+        help="test-set: the mean on this test set; population: also which patients it holds.  \\[default: test-set]",
         show_default=False,
     ),
 ]
@@ -72,10 +75,12 @@ Structure = Annotated[str | None, typer.Option(help="Only this structure.", show
 Jobs = Annotated[
     int | None,
     typer.Option(
-        help="Trainings at the same time.  [default: one per core, or one on an accelerator]", show_default=False
+        help="Trainings at the same time.  \\[default: one per core, or one on an accelerator]", show_default=False
     ),
 ]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.  [default: the study's]", show_default=False)]
+Device = Annotated[
+    str | None, typer.Option(help="auto, cpu, cuda or mps.  \\[default: the study's]", show_default=False)
+]
 
 
 def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
@@ -86,7 +91,7 @@ def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
         try:
             code = command(*args, **kwargs)
         except KeyboardInterrupt:
-            _fail("interrupted. What was finished is kept: run the same command again to go on.", 130)
+            _fail("interrupted. Finished trainings are kept: run the same command again to go on.", 130)
         except DicecastError as error:
             if os.environ.get(DEBUG):
                 raise
@@ -174,7 +179,7 @@ def init(
     ] = "3d_fullres",
     sizes: Annotated[
         str | None,
-        typer.Option(help="Sizes trained at round 0.  [default: 5 sizes, each half of the next]", show_default=False),
+        typer.Option(help="Sizes trained at round 0.  \\[default: 5 sizes, each half of the next]", show_default=False),
     ] = None,
     draws: Annotated[str, typer.Option(help="Draws per size; 3,3,1 gives one number per size.")] = "3",
     cases: Annotated[
@@ -184,20 +189,20 @@ def init(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the test set, the draws and the trainings.")] = 0,
-    epochs: Annotated[int | None, typer.Option(help="Epochs.  [default: nnU-Net's 1000]", show_default=False)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs.  \\[default: nnU-Net's 1000]", show_default=False)] = None,
     iterations: Annotated[
-        int | None, typer.Option(help="Iterations per epoch.  [default: nnU-Net's 250]", show_default=False)
+        int | None, typer.Option(help="Iterations per epoch.  \\[default: nnU-Net's 250]", show_default=False)
     ] = None,
-    batch: Annotated[int | None, typer.Option(help="Batch size.  [default: the plan's]", show_default=False)] = None,
+    batch: Annotated[int | None, typer.Option(help="Batch size.  \\[default: the plan's]", show_default=False)] = None,
     features: Annotated[
-        int | None, typer.Option(help="Width of the first network stage.  [default: the plan's]", show_default=False)
+        int | None, typer.Option(help="Width of the first network stage.  \\[default: the plan's]", show_default=False)
     ] = None,
     precision: Annotated[
         str | None,
-        typer.Option(help="bfloat16: faster on CPUs that have it.  [default: nnU-Net's own]", show_default=False),
+        typer.Option(help="bfloat16: faster on CPUs that have it.  \\[default: nnU-Net's own]", show_default=False),
     ] = None,
     optimiser: Annotated[
-        str | None, typer.Option(help="SGD or AdamW.  [default: nnU-Net's SGD]", show_default=False)
+        str | None, typer.Option(help="SGD or AdamW.  \\[default: nnU-Net's SGD]", show_default=False)
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Initial learning rate.", show_default=False)] = None,
     trainer: Annotated[
@@ -290,7 +295,7 @@ def forecast_command(
         bool, typer.Option("--quick", help="For many curves: all by quadrature, no backtest, one line per curve.")
     ] = False,
     jobs: Annotated[
-        int | None, typer.Option(help="Processes for --quick.  [default: one per core]", show_default=False)
+        int | None, typer.Option(help="Processes for --quick.  \\[default: one per core]", show_default=False)
     ] = None,
     target: Json = None,
     strict: Strict = False,
@@ -328,13 +333,13 @@ def forecast_command(
 def recommend(
     source: SourcePath,
     left: Annotated[
-        int | None, typer.Option(help="Cases that could still be annotated.  [default: unknown]", show_default=False)
+        int | None, typer.Option(help="Cases that could still be annotated.  \\[default: unknown]", show_default=False)
     ] = None,
     per_case: Annotated[float | None, typer.Option(help="Cost of annotating a case.", show_default=False)] = None,
     per_round: Annotated[
         float | None, typer.Option(help="Cost of a round (training, waiting).", show_default=False)
     ] = None,
-    unit: Annotated[str | None, typer.Option(help="Unit of the costs.  [default: EUR]", show_default=False)] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of the costs.  \\[default: EUR]", show_default=False)] = None,
     budget: Annotated[float | None, typer.Option(help="What is left to spend.", show_default=False)] = None,
     level: Level = None,
     eps: Eps = None,
@@ -363,7 +368,7 @@ def compare(
     source: SourcePath,
     arms: Annotated[
         str | None,
-        typer.Option(help="Arms to compare, the reference first: 2d,3d_fullres  [default: all]", show_default=False),
+        typer.Option(help="Arms to compare, the reference first: 2d,3d_fullres  \\[default: all]", show_default=False),
     ] = None,
     level: Level = None,
     eps: Eps = None,

@@ -36,7 +36,7 @@ MOST_LINES = 200
 """Curves a quick report lists."""
 CODE_STYLE = {"annotate": "cyan", "train_pilots": "yellow", "cannot_tell": "red"}
 CODE_WORDS = {
-    "stop_plateau": "STOP: the plateau is reached",
+    "stop_plateau": "STOP: further cases add too little",
     "stop_stable": "STOP: the forecast is stable",
     "stop_budget": "STOP: nothing left to annotate or to spend",
     "stop_unreachable": "STOP: the target is out of reach",
@@ -237,6 +237,8 @@ def _notes(forecast: Forecast) -> Iterator[str]:
         )
     yield f"horizon {forecast.horizon} cases ({HORIZON} x the largest trained size)."
     if forecast.posterior is not None:
+        if forecast.question.model != AVERAGE:
+            yield f"expected scores and gains are those of the family {forecast.question.model} alone."
         yield from _named_notes(forecast)
 
 
@@ -428,11 +430,17 @@ def absent_table(found: Sequence[FalsePositives]) -> Table:
     return table
 
 
+def _sentence(found: Recommendation) -> str:
+    """The reason with a capital, unless it begins with the curve's name."""
+    reason = found.reason
+    return reason if reason.startswith(found.curve) else reason[:1].upper() + reason[1:]
+
+
 def recommendation_panel(found: Recommendation, each: Sequence[Recommendation] = ()) -> RenderableType:
     """The decision and its reason, and what the other curves say."""
     words = f"ANNOTATE {found.batch} MORE" if found.code == "annotate" else CODE_WORDS[found.code]
     style = CODE_STYLE.get(found.code, "green")
-    lines: list[RenderableType] = [Text(words, f"bold {style}"), Text(found.reason[:1].upper() + found.reason[1:])]
+    lines: list[RenderableType] = [Text(words, f"bold {style}"), Text(_sentence(found))]
     if found.promise is not None:
         expected = found.promise.expected
         lines.append(
@@ -491,9 +499,16 @@ def error_line(message: str) -> RenderableType:
     return f"[bold red]error:[/] {escape(message)}"
 
 
+class _Table(Table):
+    """A table whose cells are text as it is: names may hold brackets and colons."""
+
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        super().add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells), **options)
+
+
 def _table(title: str, *columns: str) -> Table:
-    table = Table(
-        title=title,
+    table = _Table(
+        title=Text(title),
         title_justify="left",
         title_style="bold",
         header_style="dim",
@@ -502,12 +517,12 @@ def _table(title: str, *columns: str) -> Table:
         padding=(0, 2, 0, 0),
     )
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+        table.add_column(Text(column), justify="left" if i == 0 else "right", overflow="fold")
     return table
 
 
 def _score(value: float | None) -> str:
-    return "-" if value is None or not math.isfinite(value) else f"{value:.3f}"
+    return "-" if value is None or not math.isfinite(value) else f"{round(value, 3) + 0.0:.3f}"
 
 
 def _rate(value: float) -> str:

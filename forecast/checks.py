@@ -44,10 +44,15 @@ class PredictiveCheck:
         return self.p_dip < DIP_DECLINE
 
     @property
+    def flagged_dip(self) -> bool:
+        """Whether noise hardly explains the dip."""
+        return self.p_dip < DIP_FLAG and self.dip is not None
+
+    @property
     def messages(self) -> tuple[str, ...]:
         """What is odd: number, meaning, remedy."""
         found = []
-        if self.p_dip < DIP_FLAG and self.dip:
+        if self.flagged_dip and self.dip:
             found.append(
                 f"posterior predictive check: noise makes a fall like that from {self.dip[0]} to {self.dip[1]} cases "
                 f"with probability {self.p_dip:.3f} only; look at the cases and runs there, train more draws"

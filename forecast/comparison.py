@@ -12,7 +12,7 @@ from scipy import stats
 from .curve import Curve
 from .errors import InputError
 from .families import NAMED
-from .forecast import FEWEST_SIZES, Question, horizon_of
+from .forecast import FEWEST_SIZES, SCOPES, Question, horizon_of
 from .population import population_posterior
 from .posterior import Posterior
 from .prior import AVERAGE
@@ -186,6 +186,11 @@ def _compare(group: list[Curve], question: Question) -> Comparison:
     best = np.argmax(scores, axis=0)
     p_best = np.array([(best == i).mean(axis=1) for i in range(len(able))]).T
     arm, reason = _choose(able, at, p_best, scores)
+    if question.scope == SCOPES[0] and any(c.case_ids != able[0].case_ids for c in able):
+        reason += (
+            " The arms were scored on different test cases, so part of the difference may be the cases; score them on "
+            "the same, or use --scope population."
+        )
     pairs = tuple(_pair(one, other, at, question) for one, other in combinations(drawn, 2))
     return Comparison(tuple(group), tuple(c.arm for c in able), pairs, sizes, at, p_best, arm, reason)
 
@@ -227,9 +232,9 @@ def _choose(
         for n, p in zip(at, p_best, strict=True)
     )
     if last[leader] >= LIKELY and now[leader] >= 1 - LIKELY:
-        return curves[leader].arm, f"run {curves[leader].arm}: {words}."
+        return curves[leader].arm, f"{words}."
     if last[leader] >= LIKELY:
-        return curves[leader].arm, f"run {curves[leader].arm} if you go on annotating: {words}."
+        return curves[leader].arm, f"if you go on annotating: {words}."
     medians = np.median(scores[:, -1], axis=1)
     return None, (
         f"the arms cannot be told apart: {words}; their expected scores there differ by "

@@ -199,6 +199,12 @@ def _curve(
         )
     table = _table(rows)
     whole = table.dropna(axis=1)  # the test cases scored at every run
+    if whole.shape[1] == 0 and averaged.all():
+        (n_cases, draw), *_ = table.index[table.isna().any(axis=1)]
+        raise InputError(
+            f"curve {name}: an averaged score must not be empty, found none for {n_cases} cases, draw {draw}. "
+            "Fill it in, or remove the row."
+        )
     if whole.shape[1] == 0:
         return None
     n = table.index.get_level_values("n_cases").to_numpy(dtype=np.int64)

@@ -57,7 +57,8 @@ def assess(chains: list[FloatArray], acceptance: list[float]) -> tuple[Diagnosti
         The diagnostics, and the number of steps to discard as burn-in (5 autocorrelation times, at most half).
     """
     steps, walkers, _ = chains[0].shape
-    tau = max(float(np.max(integrated_time(chain, tol=0, quiet=True))) for chain in chains)
+    with np.errstate(invalid="ignore"):  # a walker that never moved has no autocorrelation
+        tau = max(float(np.max(integrated_time(chain, tol=0, quiet=True))) for chain in chains)
     if not np.isfinite(tau):
         tau = float(steps)
     burn_in = int(min(np.ceil(5 * tau), steps // 2))

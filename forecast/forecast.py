@@ -25,10 +25,14 @@ FEWEST_SIZES = 3
 """Sizes below which no curve is forecast."""
 SURE = 0.95
 """Probability from which the plateau counts as reached, and annotating stops."""
+MOST_LEVEL = 0.99
+"""Largest probability of an interval."""
 SCOPES = ("test-set", "population")
 """Whose mean a forecast is about: that of this test set, or of all patients."""
 BESIDE = 2000
 """Draws of the posteriors beside the main ones: single families, other priors, backtests, quick answers."""
+FAR, FAILED = 2.5, 0.05
+"""Half-widths from which a backtest has failed by far, and a score below which nothing has been learned."""
 NOTABLE = 0.05
 """Weight from which a family is asked when families are compared."""
 
@@ -59,6 +63,11 @@ class Question:
         for name, value in (("level", self.level), ("eps", self.eps)):
             if not 0 < value < 1:
                 raise InputError(f"{name} must lie between 0 and 1 (exclusive), found {value:g}.")
+        if self.level > MOST_LEVEL:
+            raise InputError(
+                f"level must be at most {MOST_LEVEL:g}, found {self.level:g}: the ends of wider intervals cannot be "
+                "told from a few thousand draws."
+            )
         if self.target is not None and not 0 < self.target <= 1:
             raise InputError(f"the target score must lie in (0, 1], found {self.target:g}.")
         if self.reach is not None and self.reach < 1:
@@ -164,6 +173,13 @@ class Backtest:
         """Whether the interval held the observed mean."""
         return self.predicted.lo <= self.observed <= self.predicted.hi
 
+    @property
+    def missed_by_far(self) -> bool:
+        """Whether the observed mean lies far outside: `FAR` times the distance of the nearer end from the median."""
+        found = self.predicted
+        end = found.hi if self.observed > found.median else found.lo
+        return abs(self.observed - found.median) > FAR * max(abs(end - found.median), 1e-3)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -214,7 +230,18 @@ class Forecast:
         found: tuple[str, ...] = ()
         for part in (self.posterior, self.expected):
             found += tuple(m for m in part.diagnostics.messages if m not in found) if part else ()
-        return found + (self.check.messages if self.check else ())
+        found += self.check.messages if self.check else ()
+        missed = [test for test in self.backtest if test.missed_by_far]
+        if missed:
+            worst = missed[-1]
+            found += (
+                f"backtest: from sizes up to {worst.from_sizes[-1]} the score at {worst.n} was forecast as "
+                f"{worst.predicted.median:.3f} [{worst.predicted.lo:.3f}, {worst.predicted.hi:.3f}], observed was "
+                f"{worst.observed:.3f}: the scores did not go on as they began; look at what changed in between",
+            )
+        if np.max(self.curve.observed) < FAILED:
+            found += (f"no size scores {FAILED:g}: the training may have failed; look at the predictions",)
+        return found
 
 
 def horizon_of(curve: Curve) -> int:
@@ -234,9 +261,15 @@ def forecast_curve(
         quick: Everything by quadrature, without the backtest and without each family on its own.
 
     Raises:
-        InputError: The scope is the population but nothing is known of the spread over test cases.
+        InputError: The scope is the population but nothing is known of the spread over test cases; the reach is smaller
+            than the number of annotated cases.
     """
     question = question or Question()
+    if question.reach is not None and question.reach < curve.n_annotated:
+        raise InputError(
+            f"{curve.name}: the cases that could ever be annotated (reach) must be at least the "
+            f"{curve.n_annotated} that are, found {question.reach}."
+        )
     if len(curve.sizes) < FEWEST_SIZES:
         sizes = ", ".join(map(str, curve.sizes))
         reason = f"{len(curve.sizes)} size(s) trained ({sizes}); a forecast needs at least {FEWEST_SIZES}, better 5."
@@ -406,8 +439,11 @@ def _verdict(
     expected: Posterior,
     question: Question,
 ) -> Verdict:
-    if check.ill_behaved:
+    falls = check.flagged_dip and curve.observed[-1] < curve.observed[0]
+    if check.ill_behaved or falls:
         return Verdict("ill_behaved", _dip_words(curve, check))
+    if gain.n_to == gain.n_from:
+        return Verdict("beyond_horizon", _reach_words(curve, question))
     if gain.p_below_eps >= SURE:
         return Verdict(
             "plateau_reached",
@@ -418,24 +454,35 @@ def _verdict(
     if disagreement:
         return Verdict("families_disagree", disagreement)
     horizon = horizon_of(curve)
+    adds = (
+        f"up to {gain.n_to} cases{' (past the horizon)' if gain.n_to > horizon else ''} can add "
+        f"{gain.interval.median:.3f} [{gain.interval.lo:.3f}, {gain.interval.hi:.3f}] ({question.level:.0%} interval)"
+    )
     if plateau.p_beyond_horizon > 0.5:
         return Verdict(
             "beyond_horizon",
             f"the plateau is beyond what these pilots can tell: more than {horizon} cases with probability "
-            f"{plateau.p_beyond_horizon:.2f}, at least {plateau.size.lo:.0f} (lower end of the interval, exponential "
-            "plateau).",
+            f"{plateau.p_beyond_horizon:.2f} (exponential plateau); {adds}.",
         )
-    return Verdict(
-        "plateau_ahead",
-        f"up to {gain.n_to} cases can add {gain.interval.median:.3f} [{gain.interval.lo:.3f}, {gain.interval.hi:.3f}]; "
-        f"the exponential plateau levels off {_words(plateau.size)} cases ({question.level:.0%} intervals); "
-        f"{curve.n_annotated} are annotated.",
-    )
+    named = next((view.weight for view in views if view.family is NAMED), 1.0)
+    levels = f"; the exponential plateau levels off {_words(plateau.size)}" if named >= NOTABLE else ""
+    return Verdict("plateau_ahead", f"{adds}{levels}; {curve.n_annotated} are annotated.")
 
 
 def _words(size: SizeInterval) -> str:
-    median = "beyond the horizon" if size.median is None else f"at {size.median:.0f}"
-    return f"{median} [{size.lo:.0f}, {'>' if size.hi_censored else ''}{size.hi:.0f}]"
+    median = "beyond the horizon" if size.median is None else f"at {size.median:.0f} cases"
+    return f"{median} [{size.lo:.0f}, {'> ' if size.hi_censored else ''}{size.hi:.0f}]"
+
+
+def _reach_words(curve: Curve, question: Question) -> str:
+    if question.reach is not None:
+        return (
+            f"all {curve.n_annotated} cases that could ever be annotated are annotated: there is no gain to forecast."
+        )
+    return (
+        f"{curve.n_annotated} cases are annotated, which is as far as pilots on up to {curve.sizes[-1]} can tell "
+        f"(horizon {horizon_of(curve)}). Train pilots on more of them, or name what you could annotate (--reach)."
+    )
 
 
 def _disagreement(views: tuple[FamilyView, ...], expected: Posterior, gain: Gain, question: Question) -> str | None:
@@ -444,10 +491,10 @@ def _disagreement(views: tuple[FamilyView, ...], expected: Posterior, gain: Gain
     outside = [view for view in views if view.weight >= NOTABLE and not found.lo <= view.score.median <= found.hi]
     if not outside:
         return None
-    words = ", ".join(f"the {view.family.name} {view.score.median:.3f} (weight {view.weight:.2f})" for view in outside)
+    words = " and ".join(f"{view.family.name} {view.score.median:.3f} (weight {view.weight:.2f})" for view in outside)
     return (
-        f"at {gain.n_to} cases the forecast is {found.median:.3f} [{found.lo:.3f}, {found.hi:.3f}], but alone "
-        f"{words} would be expected: what these scores can tell depends on the family. Train a larger size."
+        f"at {gain.n_to} cases the forecast is {found.median:.3f} [{found.lo:.3f}, {found.hi:.3f}], but a "
+        f"family alone expects {words}: what these scores can tell depends on the family. Train a larger size."
     )
 
 

@@ -64,7 +64,8 @@ def drop_largest(curve: Curve, question: Question) -> DropLargest:
         return DropLargest(refits, moved, False, reason)
     stable = moved <= allowed
     within = "within" if stable else "more than"
-    reason = f"DM moves by {moved:.3f} when the largest {most} are dropped ({within} {allowed:g})."
+    dropped = "size is" if most == 1 else f"{most} sizes are"
+    reason = f"DM moves by {moved:.3f} when the largest {dropped} dropped ({within} {allowed:g})."
     return DropLargest(refits, moved, stable, reason)
 
 

@@ -420,6 +420,20 @@ def test_square_brackets_survive_in_a_report(tmp_path: Path, cli: Cli) -> None:
 # ---- example ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("command", [["compare"], ["forecast", "--quick", "--jobs", "1"]])
+def test_square_brackets_survive_in_tables(tmp_path: Path, cli: Cli, command: list[str]) -> None:
+    rows = [f"net [/{arm}],{n},{0.8 - 4 / n}" for arm in "ab" for n in (10, 20, 40)]
+    source = tmp_path / "scores.csv"
+    source.write_text("arm,n_cases,score\n" + "\n".join(rows), encoding="utf-8")
+    result = cli(command[0], source, *command[1:])
+    assert result.exit_code == 0, result.stderr
+    assert "[/a]" in result.stdout and "[/b]" in result.stdout
+
+
+def test_defaults_are_shown_in_the_help(cli: Cli) -> None:
+    assert "[default: the study's, else 0.9]" in " ".join(cli("forecast", "--help").stdout.replace("│", " ").split())
+
+
 def test_the_example_is_a_dataset_init_accepts(tmp_path: Path, cli: Cli, nnunet: None) -> None:
     assert cli("example", "phantom", tmp_path / "phantom", "--cases", 4).exit_code == 0
     result = cli("init", tmp_path / "study", "--dataset", tmp_path / "phantom", "--test", 1)

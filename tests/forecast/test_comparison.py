@@ -12,6 +12,7 @@ from dicecast.forecast.errors import InputError
 from dicecast.forecast.forecast import Question
 from dicecast.forecast.population import population_posterior
 from dicecast.forecast.quadrature import quadrature
+from dicecast.forecast.sampler import sample_posterior
 from dicecast.forecast.scores import validate_scores
 
 SIZES = (10, 20, 40, 80, 120)
@@ -167,3 +168,46 @@ def test_one_arm_alone_still_has_its_sizes_compared() -> None:
     (entry,) = document["comparisons"]
     assert entry["recommendation"]["arm"] is None
     assert len(entry["sizes"]["2d"]) == 4
+
+
+def test_arms_that_reach_differently_far_are_compared_at_one_horizon() -> None:
+    rng = np.random.default_rng(3)
+    rows = [
+        {"arm": name, "n_cases": n * times, "draw": r, "score": 0.35 + 0.0004 * n * times + 0.005 * rng.normal()}
+        for name, times in (("far", 4), ("near", 1))
+        for n in (10, 25, 50, 100)
+        for r in range(3)
+    ]
+    far, near = curves(rows)
+    (pair,) = compare_curves([far, near], Question())[0].pairs
+    first, second = sample_posterior(far, 0).plateau_sizes(0.01), sample_posterior(near, 1000).plateau_sizes(0.01)
+    assert pair.horizon == 400
+    assert pair.p_second_smaller == np.mean(second < first)
+    at_most = np.minimum(second, 400) - np.minimum(first, 400)
+    assert pair.plateau.median == np.median(at_most)
+
+
+def test_averaged_arms_get_test_sets_of_their_own() -> None:
+    rng = np.random.default_rng(4)
+    rows = [
+        {
+            "arm": name,
+            "n_cases": n,
+            "draw": r,
+            "score": top - 0.4 * np.exp(-0.03 * n) + 0.003 * rng.normal(),
+            "se_cases": 0.03,
+        }
+        for name, top in (("a", 0.80), ("b", 0.82))
+        for n in SIZES
+        for r in range(2)
+    ]
+    found = {scope: compare_curves(curves(rows), Question(scope=scope))[0] for scope in ("test-set", "population")}
+    assert found["test-set"].p_best[0, 1] > 0.95
+    assert found["population"].p_best[0, 1] < 0.85
+    unlikely = population_posterior(curves([{**row, "score": 0.98} for row in rows])[0])
+    assert np.all(unlikely.scores([0, 1e9]) <= 1)
+
+
+def test_arms_on_different_cases_come_with_a_caveat() -> None:
+    (found,) = compare_curves(curves(arm("2d", 0.8, 0.4, 0.05), arm("3d", 0.8, 0.4, 0.05, 1, test="d")), Question())
+    assert "different test cases" in found.reason

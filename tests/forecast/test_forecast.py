@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import numpy as np
@@ -150,6 +151,7 @@ def test_three_sizes_cannot_be_dropped() -> None:
     ("question", "message"),
     [
         ({"level": 1.0}, "level must lie between 0 and 1"),
+        ({"level": 0.999}, "level must be at most 0.99"),
         ({"eps": 0.0}, "eps must lie between 0 and 1"),
         ({"target": 1.2}, "target score must lie in"),
         ({"at": (0,)}, "must be >= 1"),
@@ -196,3 +198,28 @@ def test_what_moves_or_is_wide_is_not_stable(history: list[RoundSummary], reason
     held = round_stability(history, 0.01)
     assert not held.stable
     assert reason in held.reason
+
+
+def test_with_nothing_left_to_reach_no_plateau_is_claimed() -> None:
+    data = curve(exponential([8, 16, 32, 64], k=0.01))
+    as_far_as_it_goes = forecast_curve(dataclasses.replace(data, n_annotated=256, pool=(256,)), backtest=False)
+    assert as_far_as_it_goes.verdict.code == "beyond_horizon"
+    assert "as far as pilots on up to 64" in as_far_as_it_goes.verdict.reason
+    with pytest.raises(InputError, match=r"reach\) must be at least the 64 that are, found 50"):
+        forecast_curve(data, Question(reach=50))
+
+
+def test_scores_that_fall_from_the_first_size_on_are_ill_behaved() -> None:
+    found = forecast_curve(curve({8: 0.868, 16: 0.848, 32: 0.807, 64: 0.707}, draws=2), backtest=False)
+    assert found.verdict.code == "ill_behaved"
+
+
+def test_a_jump_that_no_earlier_size_foretold_is_a_warning() -> None:
+    found = forecast_curve(curve({8: 0.5, 16: 0.5, 32: 0.5, 64: 0.9}, draws=2, sd=0.002))
+    assert any("did not go on as they began" in message for message in found.messages)
+    assert not any("did not go on" in message for message in forecast_curve(curve(exponential([10, 20, 40]))).messages)
+
+
+def test_scores_near_zero_are_a_warning_not_only_a_plateau() -> None:
+    found = forecast_curve(curve({8: 0.0, 16: 0.0, 32: 0.0}, sd=0.0), backtest=False)
+    assert any("the training may have failed" in message for message in found.messages)

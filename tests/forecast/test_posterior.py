@@ -14,7 +14,7 @@ from scipy import stats
 from dicecast.forecast import noise as noise_module
 from dicecast.forecast import sampler as sampler_module
 from dicecast.forecast.curve import Curve, curves_from_scores
-from dicecast.forecast.families import FAMILIES
+from dicecast.forecast.families import FAMILIES, NAMED
 from dicecast.forecast.noise import noise_grid, overlap
 from dicecast.forecast.posterior import Posterior
 from dicecast.forecast.prior import Prior, shipped_prior
@@ -377,3 +377,12 @@ def test_walkers_start_inside_the_prior(name: str) -> None:
         start = sampler_module._start(target, started, np.random.default_rng(0))
         assert start.shape == (sampler_module.WALKERS, target.dimensions)
         assert np.all(np.isfinite(target.log_density(start)))
+
+
+def test_a_flat_curve_over_a_wide_range_is_sampled_inside_the_prior() -> None:
+    """Early curves have log-slopes of hundreds at the largest size; what lies beyond the prior must be rejected."""
+    rng = np.random.default_rng(1)
+    data = curve([(n, r, 0.8 + 0.005 * rng.standard_normal()) for n in (10, 40, 160, 640) for r in range(3)])
+    chains, sums = sample_posterior(data), quadrature(data, model=NAMED.name)
+    fast = [np.mean(found.parameters()["k"] > 0.005) for found in (chains, sums)]
+    assert fast[0] == pytest.approx(fast[1], abs=0.1)
