@@ -74,10 +74,14 @@ def predictive_check(posterior: Posterior) -> PredictiveCheck:
     tau0, tau1, misfit = posterior.noise[who].T
     shared = _shared(curve)
     root = np.linalg.cholesky(shared + 1e-12 * np.trace(shared) * np.eye(len(shared)))
+    alone = 1 / (curve.sizes * curve.draws)
+    nested = posterior.nested[who, None]
     normal = rng.standard_normal((3, *means.shape))
-    noise = tau0[:, None] / np.sqrt(curve.draws) * normal[0] + tau1[:, None] * (normal[1] @ root.T)
-    variance = np.mean(tau0**2) / curve.draws + np.mean(tau1**2) * np.diag(shared)
-    each = tau0[:, None] ** 2 / curve.draws + tau1[:, None] ** 2 * np.diag(shared) + misfit[:, None] ** 2
+    falling = tau1[:, None] * np.where(nested, normal[1] @ root.T, np.sqrt(alone) * normal[1])
+    noise = tau0[:, None] / np.sqrt(curve.draws) * normal[0] + falling
+    each = tau0[:, None] ** 2 / curve.draws + tau1[:, None] ** 2 * np.where(nested, np.diag(shared), alone)
+    variance = each.mean(axis=0)
+    each = each + misfit[:, None] ** 2
     replicated = ((noise + misfit[:, None] * normal[2]) ** 2 / each).sum(axis=1)
     observed = ((curve.observed - means) ** 2 / each).sum(axis=1)
     return PredictiveCheck(

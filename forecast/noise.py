@@ -21,7 +21,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from .curve import Curve
-from .types import FloatArray, IntArray
+from .types import BoolArray, FloatArray, IntArray
 
 SPREADS = np.geomspace(0.0005, 0.15, 16)
 """SDs of one run at the smallest size (score units)."""
@@ -138,13 +138,17 @@ class NoiseGrid:
         found: FloatArray = top + np.log(np.exp(terms - top[:, None]).sum(axis=1))
         return found
 
-    def sample(self, means: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """Draw (tau0, tau1, misfit) given mean curves, shape [points, 3]."""
+    def sample(self, means: FloatArray, rng: np.random.Generator) -> IntArray:
+        """Draw a noise given mean curves, as indices into the grid, shape [points]."""
         terms = self.log_likelihood_terms(means)
         steps = np.cumsum(np.exp(terms - terms.max(axis=1, keepdims=True)), axis=1)
         pick = (steps < rng.random((len(means), 1)) * steps[:, -1:]).sum(axis=1)
-        picked: FloatArray = self.table[np.minimum(pick, len(self.tau0) - 1)]
-        return picked
+        return np.asarray(np.minimum(pick, len(self.tau0) - 1))
+
+    @property
+    def nested(self) -> BoolArray:
+        """Whether the falling part of each noise is shared along a draw, shape [grid]."""
+        return np.repeat([nested for _, nested in SHAPES], self.precision.shape[1])
 
     @property
     def table(self) -> FloatArray:

@@ -77,6 +77,7 @@ def _union(curve: Curve, parts: list[Posterior], seed: int) -> Posterior:
         amplitude=np.concatenate([part.amplitude for part in parts]),
         theta=np.concatenate([part.theta for part in parts]),
         noise=np.concatenate([part.noise for part in parts]),
+        nested=np.concatenate([part.nested for part in parts]),
         diagnostics=replace(first.diagnostics, ess=float(len(parts)), messages=messages),
         seed=seed,
     )

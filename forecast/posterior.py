@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from .curve import Curve
 from .diagnostics import Diagnostics
 from .families import Family
-from .types import FloatArray, IntArray
+from .types import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Posterior:
     """Parameters of the decay, shape [draws, 2]; NaN where the family has fewer."""
     noise: FloatArray
     """(tau0, tau1, misfit), shape [draws, 3]."""
+    nested: BoolArray
+    """Whether each draw's tau1 is subset noise, shared along the nested sizes of a draw, or independent by run."""
     noise_source: str
     diagnostics: Diagnostics
     seed: int

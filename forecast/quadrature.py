@@ -229,6 +229,7 @@ def _finish(
         amplitude=amplitude,
         theta=theta,
         noise=grid.table[noise],
+        nested=grid.nested[noise],
         noise_source=grid.source,
         diagnostics=diagnostics,
         seed=seed,

@@ -290,6 +290,7 @@ def _finish(
     curve = target.curve
     theta_kept = [theta[kept, j, None] for j in range(len(family.theta_names))]
     means = family.score(curve.sizes[None, :], dm[kept, None], amplitude[kept, None], *theta_kept)
+    noise = target.grid.sample(means, rng)
     return Posterior(
         curve=curve,
         model=family.name,
@@ -298,7 +299,8 @@ def _finish(
         dm=dm[kept],
         amplitude=amplitude[kept],
         theta=theta[kept],
-        noise=target.grid.sample(means, rng),
+        noise=target.grid.table[noise],
+        nested=target.grid.nested[noise],
         noise_source=target.grid.source,
         diagnostics=verdict,
         seed=seed,

@@ -41,6 +41,7 @@ def means(kind: str, sd: float, rng: np.random.Generator) -> np.ndarray:
         return np.full(len(SIZES), rng.uniform(0.6, 0.98))
     ceiling, rise, x = rng.uniform(0.7, 0.95), rng.uniform(0.05, 0.4), SIZES / SIZES[0]
     if kind.startswith("saturated"):
+        rise = min(rise, ceiling / 5)  # the exponential through them is above 0 at no case at all
         return np.asarray(ceiling - rise * 0.05 ** ((x - 1) / 2))
     shapes = [
         np.exp(-rng.uniform(0.06, 0.3) * (x - 1)),

@@ -337,7 +337,7 @@ def test_noise_is_drawn_by_its_likelihood() -> None:
     grid = noise_grid(data, prior.misfit, prior.misfit_mass)
     mean = np.array([[0.5, 0.6, 0.7]])
     mass = np.exp(grid.log_likelihood_terms(mean)[0])
-    drawn = grid.sample(np.repeat(mean, 4000, axis=0), np.random.default_rng(0))
+    drawn = grid.table[grid.sample(np.repeat(mean, 4000, axis=0), np.random.default_rng(0))]
     expected = mass @ grid.table / mass.sum()
     spread = np.sqrt(mass @ (grid.table - expected) ** 2 / mass.sum())
     assert np.all(np.abs(drawn.mean(axis=0) - expected) < 4 * spread / np.sqrt(4000))
