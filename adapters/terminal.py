@@ -15,11 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ..forecast.comparison import ArmComparison, Comparison, SizeDifference
-from ..forecast.forecast import HORIZON, NOTABLE, Forecast, Gain, Question
+from ..forecast.forecast import HORIZON, Forecast, Gain, Question
 from ..forecast.prior import AVERAGE
 from ..forecast.recommendation import Recommendation
 from ..forecast.stability import DropLargest, RoundSummary
 from ..forecast.types import Interval, SizeInterval
+from ..forecast.verdict import NOTABLE
 from .campaign import Round
 from .findings import FalsePositives, ScheduleCheck
 from .plot import curve_plot

@@ -18,13 +18,12 @@ from .prior import AVERAGE, shipped_prior
 from .quadrature import quadrature
 from .sampler import sample_posterior
 from .types import FloatArray, Interval, SizeInterval
+from .verdict import Verdict, verdict_of
 
 HORIZON = 4
 """How many times the largest trained size a forecast reaches; past it the pilots cannot tell."""
 FEWEST_SIZES = 3
 """Sizes below which no curve is forecast."""
-SURE = 0.95
-"""Probability from which the plateau counts as reached, and annotating stops."""
 MOST_LEVEL = 0.99
 """Largest probability of an interval."""
 SCOPES = ("test-set", "population")
@@ -33,8 +32,6 @@ BESIDE = 2000
 """Draws of the posteriors beside the main ones: single families, other priors, backtests, quick answers."""
 FAR, FAILED = 2.5, 0.05
 """Half-widths from which a backtest has failed by far, and a score below which nothing has been learned."""
-NOTABLE = 0.05
-"""Weight from which a family is asked when families are compared."""
 
 
 @dataclass(frozen=True)
@@ -182,15 +179,6 @@ class Backtest:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One word on the curve and the reason for it."""
-
-    code: str
-    """`plateau_reached`, `plateau_ahead`, `beyond_horizon`, `families_disagree`, `ill_behaved`, `too_few_sizes`."""
-    reason: str
-
-
-@dataclass(frozen=True)
 class Forecast:
     """Everything said about one curve; the parts are None where too few sizes were trained."""
 
@@ -283,7 +271,7 @@ def forecast_curve(
     return Forecast(
         curve=curve,
         question=question,
-        verdict=_verdict(curve, plateau, reachable, check, views, expected, question),
+        verdict=verdict_of(curve, plateau, reachable, check, views, expected, question, horizon_of(curve)),
         fit=least_squares(curve),
         posterior=posterior,
         expected=expected,
@@ -428,80 +416,3 @@ def _backtest(curve: Curve, posterior: Posterior, n: int, level: float) -> Backt
     _, runs = _with_noise(posterior, posterior.scores(n), n, int(there.sum()), shared)
     sizes = tuple(int(size) for size in posterior.curve.sizes)
     return Backtest(sizes, n, float(curve.y[there].mean()), Interval.of(runs, level))
-
-
-def _verdict(
-    curve: Curve,
-    plateau: Plateau,
-    gain: Gain,
-    check: PredictiveCheck,
-    views: tuple[FamilyView, ...],
-    expected: Posterior,
-    question: Question,
-) -> Verdict:
-    falls = check.flagged_dip and curve.observed[-1] < curve.observed[0]
-    if check.ill_behaved or falls:
-        return Verdict("ill_behaved", _dip_words(curve, check))
-    if gain.n_to == gain.n_from:
-        return Verdict("beyond_horizon", _reach_words(curve, question))
-    if gain.p_below_eps >= SURE:
-        return Verdict(
-            "plateau_reached",
-            f"gain below eps: with probability {gain.p_below_eps:.2f} going from {gain.n_from} to {gain.n_to} cases "
-            f"adds at most {question.eps:g}.",
-        )
-    disagreement = _disagreement(views, expected, gain, question)
-    if disagreement:
-        return Verdict("families_disagree", disagreement)
-    horizon = horizon_of(curve)
-    adds = (
-        f"up to {gain.n_to} cases{' (past the horizon)' if gain.n_to > horizon else ''} can add "
-        f"{gain.interval.median:.3f} [{gain.interval.lo:.3f}, {gain.interval.hi:.3f}] ({question.level:.0%} interval)"
-    )
-    if plateau.p_beyond_horizon > 0.5:
-        return Verdict(
-            "beyond_horizon",
-            f"the plateau is beyond what these pilots can tell: more than {horizon} cases with probability "
-            f"{plateau.p_beyond_horizon:.2f} (exponential plateau); {adds}.",
-        )
-    named = next((view.weight for view in views if view.family is NAMED), 1.0)
-    levels = f"; the exponential plateau levels off {_words(plateau.size)}" if named >= NOTABLE else ""
-    return Verdict("plateau_ahead", f"{adds}{levels}; {curve.n_annotated} are annotated.")
-
-
-def _words(size: SizeInterval) -> str:
-    median = "beyond the horizon" if size.median is None else f"at {size.median:.0f} cases"
-    return f"{median} [{size.lo:.0f}, {'> ' if size.hi_censored else ''}{size.hi:.0f}]"
-
-
-def _reach_words(curve: Curve, question: Question) -> str:
-    if question.reach is not None:
-        return (
-            f"all {curve.n_annotated} cases that could ever be annotated are annotated: there is no gain to forecast."
-        )
-    return (
-        f"{curve.n_annotated} cases are annotated, which is as far as pilots on up to {curve.sizes[-1]} can tell "
-        f"(horizon {horizon_of(curve)}). Train pilots on more of them, or name what you could annotate (--reach)."
-    )
-
-
-def _disagreement(views: tuple[FamilyView, ...], expected: Posterior, gain: Gain, question: Question) -> str | None:
-    """The families of notable weight that alone expect a score outside the forecast interval, in words."""
-    found = Interval.of(expected.scores(gain.n_to), question.level)
-    outside = [view for view in views if view.weight >= NOTABLE and not found.lo <= view.score.median <= found.hi]
-    if not outside:
-        return None
-    words = " and ".join(f"{view.family.name} {view.score.median:.3f} (weight {view.weight:.2f})" for view in outside)
-    return (
-        f"at {gain.n_to} cases the forecast is {found.median:.3f} [{found.lo:.3f}, {found.hi:.3f}], but a "
-        f"family alone expects {words}: what these scores can tell depends on the family. Train a larger size."
-    )
-
-
-def _dip_words(curve: Curve, check: PredictiveCheck) -> str:
-    assert check.dip is not None
-    before, after = (curve.observed[list(curve.sizes).index(n)] for n in check.dip)
-    return (
-        f"the score falls from {before:.3f} at {check.dip[0]} to {after:.3f} at {check.dip[1]} cases; noise explains "
-        f"a fall like this with probability {check.p_dip:.4f} only. Look at the cases and runs of these sizes."
-    )

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
-from .forecast import SURE, Forecast, ScoreAt, score_at
+from .forecast import Forecast, ScoreAt, score_at
 from .noise import mean_covariance
 from .stability import RoundSummary, round_stability
+from .verdict import SURE
 
 LIKELY = 0.8
 """Probability of reaching the goal that a batch is sized for: a further round costs weeks."""

@@ -18,8 +18,9 @@ from corpus import curve
 from run import markdown
 
 from dicecast.forecast.checks import predictive_check
-from dicecast.forecast.forecast import SURE, Question, gains
+from dicecast.forecast.forecast import Question, gains
 from dicecast.forecast.quadrature import quadrature
+from dicecast.forecast.verdict import SURE
 
 HERE = Path(__file__).parent
 SIZES = np.array([20, 40, 60, 80, 120, 160, 240])
