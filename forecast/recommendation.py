@@ -165,8 +165,10 @@ def _decide(forecast: Forecast, situation: Situation) -> Recommendation:
     name, gain = forecast.curve.name, forecast.reachable_gain
     if forecast.expected is None or gain is None:
         return Recommendation("train_pilots", forecast.verdict.reason + " Train pilots at more sizes.", name)
+    spent = _nothing_left(situation)
     if forecast.verdict.code == "ill_behaved":
-        return Recommendation("cannot_tell", forecast.verdict.reason, name)
+        code, before = ("stop_budget", f"{spent} ") if spent else ("cannot_tell", "")
+        return Recommendation(code, before + forecast.verdict.reason, name)
     if not forecast.expected.diagnostics.ok:
         return Recommendation(
             "cannot_tell", "the posterior did not converge: " + forecast.expected.diagnostics.messages[0] + ".", name
@@ -182,7 +184,6 @@ def _decide(forecast: Forecast, situation: Situation) -> Recommendation:
             f"{eps:g} (median {gain.interval.median:.4f})."
         )
         return Recommendation("stop_plateau", reason, name)
-    spent = _nothing_left(situation)
     if spent:
         reason = f"{spent} Up to {gain.n_to} cases could add {_words(forecast)}."
         return Recommendation("stop_budget", reason, name)

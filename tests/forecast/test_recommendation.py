@@ -92,9 +92,12 @@ def test_a_flat_noisy_curve_cannot_be_told() -> None:
 def test_an_ill_behaved_curve_cannot_be_told() -> None:
     rows = {"n_cases": [10, 20, 40, 80] * 3, "draw": np.repeat(range(3), 4), "score": [0.5, 0.8, 0.82, 0.55] * 3}
     noisy = pd.DataFrame(rows).assign(score=lambda t: t["score"] + 0.002 * t["draw"])
-    assert (
-        recommend(forecast_curve(curves_from_scores(validate_scores(noisy))[0], backtest=False)).code == "cannot_tell"
-    )
+    found = forecast_curve(curves_from_scores(validate_scores(noisy))[0], backtest=False)
+    assert recommend(found).code == "cannot_tell"
+    nothing_left = recommend(found, Situation(left=0))
+    assert nothing_left.code == "stop_budget"
+    assert nothing_left.reason.startswith("Every case there is has been annotated.")
+    assert "falls from" in nothing_left.reason
 
 
 def test_a_stable_forecast_with_little_to_gain_stops(rising: Forecast) -> None:
