@@ -18,7 +18,7 @@ from .types import FloatArray
 
 REPLICATES = 2000
 """Replicated data sets."""
-DIP_FLAG, DIP_DECLINE = 0.04, 0.005
+DIP_FLAG, DIP_DECLINE = 0.04, 0.015
 """Probabilities of a dip this deep below which it is flagged, and below which the curve is declined."""
 MISFIT_FLAG = 0.01
 """Probability of a misfit this large below which it is flagged."""
