@@ -71,7 +71,8 @@ def from_evidence(evidence: FloatArray, weight: FloatArray, vague: Prior, identi
     for group in groups:
         columns = np.concatenate([place[one.family.name, one.early] for one in group])
         learned, misfit = _maximise(evidence[:, columns], weight, group, vague.misfit_mass, pseudo)
-        misfits = misfits if group is not averaged else misfit
+        if group is averaged:
+            misfits = misfit
         found.update({(one.family.name, one.early): one for one in learned})
     families = [
         replace(found[one.family.name, one.early], weight=found[one.family.name, one.early].weight * (one.weight > 0))
