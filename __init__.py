@@ -11,6 +11,7 @@ The public API is pure statistics: from a table of scores to curves, forecasts a
 __version__ = "0.1.0"
 
 from .forecast.comparison import Comparison, compare_curves
+from .forecast.costs import Costs
 from .forecast.curve import Curve, curves_from_scores
 from .forecast.document import comparison_document, forecast_document
 from .forecast.errors import DicecastError, InputError, WorkError
@@ -19,7 +20,7 @@ from .forecast.fit import LeastSquaresFit, least_squares
 from .forecast.forecast import Forecast, Question, forecast_curve, gain_draws
 from .forecast.posterior import Posterior
 from .forecast.quadrature import quadrature
-from .forecast.recommendation import Costs, Recommendation, Situation, recommend
+from .forecast.recommendation import Recommendation, Situation, recommend
 from .forecast.sampler import sample_posterior
 from .forecast.scores import validate_scores
 from .forecast.stability import drop_largest

@@ -72,6 +72,26 @@ Scope = Annotated[
 ]
 Arm = Annotated[str | None, typer.Option(help="Only this arm.", show_default=False)]
 Structure = Annotated[str | None, typer.Option(help="Only this structure.", show_default=False)]
+Left = Annotated[
+    int | None, typer.Option(help="Cases that could still be annotated.  \\[default: unknown]", show_default=False)
+]
+PerCase = Annotated[float | None, typer.Option(help="Cost of annotating a case.", show_default=False)]
+PerRound = Annotated[
+    float | None,
+    typer.Option(
+        help="Cost of a round besides its cases (waiting, meetings).  \\[default: weighed as 5 % of annotating "
+        "everything]",
+        show_default=False,
+    ),
+]
+PerPoint = Annotated[
+    float | None,
+    typer.Option(
+        help="What a point (0.01) of score is worth: annotate as long as that pays, instead of to the plateau.",
+        show_default=False,
+    ),
+]
+Unit = Annotated[str | None, typer.Option(help="Unit of the costs.  \\[default: EUR]", show_default=False)]
 Jobs = Annotated[
     int | None,
     typer.Option(
@@ -332,15 +352,26 @@ def forecast_command(
 @_guarded
 def recommend(
     source: SourcePath,
-    left: Annotated[
-        int | None, typer.Option(help="Cases that could still be annotated.  \\[default: unknown]", show_default=False)
+    left: Left = None,
+    per_case: PerCase = None,
+    per_round: PerRound = None,
+    per_run: Annotated[
+        float | None, typer.Option(help="Cost of computing a pilot run.  \\[default: 0]", show_default=False)
     ] = None,
-    per_case: Annotated[float | None, typer.Option(help="Cost of annotating a case.", show_default=False)] = None,
-    per_round: Annotated[
-        float | None, typer.Option(help="Cost of a round (training, waiting).", show_default=False)
-    ] = None,
-    unit: Annotated[str | None, typer.Option(help="Unit of the costs.  \\[default: EUR]", show_default=False)] = None,
+    unit: Unit = None,
     budget: Annotated[float | None, typer.Option(help="What is left to spend.", show_default=False)] = None,
+    target_score: Annotated[
+        float | None,
+        typer.Option("--target", help="Score to reach, instead of the plateau.", show_default=False),
+    ] = None,
+    per_point: PerPoint = None,
+    rounds_left: Annotated[
+        int | None, typer.Option(help="Rounds before the deadline.  \\[default: no deadline]", show_default=False)
+    ] = None,
+    look_ahead: Annotated[int, typer.Option(help="Rounds weighed at a time: 1 or 2.")] = 2,
+    justify: Annotated[
+        bool, typer.Option("--justify", help="Also write the sample size as a paragraph for a protocol or a paper.")
+    ] = False,
     level: Level = None,
     eps: Eps = None,
     seed: Seed = None,
@@ -353,11 +384,19 @@ def recommend(
     """Say what to do next: annotate more, stop, train more pilots, or cannot tell; with the reason."""
     from .adapters import commands
 
-    wishes = commands.Wishes(
-        level=level, eps=eps, seed=seed, annotated=annotated, left=left, arm=arm, structure=structure
+    wishes = commands.Wishes(level=level, eps=eps, seed=seed, annotated=annotated, arm=arm, structure=structure)
+    asked = commands.Asked(
+        goal=commands.goal_of(target_score, per_point),
+        per_case=per_case,
+        per_round=per_round,
+        per_run=per_run,
+        unit=unit,
+        budget=budget,
+        left=left,
+        rounds_left=rounds_left,
+        look_ahead=look_ahead,
     )
-    costs = {"per_case": per_case, "per_round": per_round, "unit": unit, "budget": budget}
-    report, document, cannot_tell = commands.recommend(source, wishes, costs)
+    report, document, cannot_tell = commands.recommend(source, wishes, asked, justify)
     _show(report, document, target)
     return 3 if strict and cannot_tell else 0
 

@@ -19,17 +19,21 @@ from rich.text import Text
 
 from .. import __version__
 from ..forecast.comparison import compare_curves
+from ..forecast.costs import Costs
 from ..forecast.curve import Curve, curves_from_scores, not_forecast
 from ..forecast.document import comparison_document, curve_document, forecast_document
 from ..forecast.errors import InputError, StorageError
-from ..forecast.forecast import FEWEST_SIZES, HORIZON, Forecast, Question, forecast_curve
-from ..forecast.recommendation import Costs, Situation, recommend_all
+from ..forecast.forecast import FEWEST_SIZES, Forecast, Question, forecast_curve
+from ..forecast.goal import TARGET, VALUE, Goal
+from ..forecast.justification import justification
+from ..forecast.recommendation import Situation, recommend_all
 from ..forecast.stability import DropLargest, drop_largest
-from . import campaign, terminal
-from .campaign import Round, RunOptions, conclude, run_study
+from . import loop, terminal
 from .figures import write_figures
 from .files import read_text, write_text
 from .initialise import NewStudy, TestChoice, create_study
+from .loop import Asked as Asked
+from .loop import Round, RunOptions, conclude, run_study
 from .progress import progress_bars, run_display
 from .status import study_status
 from .study import Study, open_study, study_scores
@@ -114,7 +118,7 @@ def run(folder: Path, replay: bool, until_all: bool, jobs: int | None, device: s
     study = open_study(folder)
     with run_display(console) as watchers:
         result = run_study(study, RunOptions(replay, until_all, jobs, device), watchers)
-    return keep_report(result), campaign.round_document(result)
+    return keep_report(result), loop.round_document(result)
 
 
 def keep_report(result: Round) -> RenderableType:
@@ -123,7 +127,7 @@ def keep_report(result: Round) -> RenderableType:
     report = terminal.round_report(result, protocol_words(study))
     write_text(study.folder / "report.txt", terminal.as_text(report))
     write_csv(result.scores, study.folder / "scores.csv")
-    figures = write_figures(result.forecasts, study.folder / "figures")
+    figures = write_figures(result.forecasts, study.folder / "figures", result.history)
     places = [Text(f"Report: {study.folder / 'report.txt'}; all scores: {study.folder / 'scores.csv'}", "dim")]
     if figures:
         places.append(Text(f"Figures: {study.folder / 'figures'}", "dim"))
@@ -197,39 +201,63 @@ def forecast(
             parts.append(terminal.stability_report(dropped, question.level))
             entry["stability"] = _stability(dropped)
         if stability and result and len(result.history[i]) > 1:
-            parts += [terminal.history_table(result.history[i]), Text("")]
+            parts += [*terminal.history_report(result.history[i]), Text("")]
     if result and result.schedule:
         parts += [terminal.schedule_table(result.schedule, question.eps), Text("")]
     parts += [Text(f"Not forecast: {words}.", "dim") for words in read.not_forecast]
     if read.study is not None:
         parts.append(Text(f"The forecast holds for the pilots' protocol: {protocol_words(read.study)}.", "dim"))
     if figures is not None:
-        written = write_figures(forecasts, figures)
+        written = write_figures(forecasts, figures, result.history if result else ())
         parts.append(Text(f"Figures: {', '.join(str(path) for path in written)}", "dim"))
     return Group(*parts), document, all(_untold(found) for found in forecasts)
 
 
-def recommend(source: Path, wishes: Wishes, costs: Mapping[str, Any]) -> tuple[RenderableType, Any, bool]:
+def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tuple[RenderableType, Any, bool]:
     """Decide what to do next.
 
     Returns:
         Report, document, and whether the answer is CANNOT TELL.
     """
-    if wishes.left is not None and wishes.left < 0:
-        raise InputError(f"--left must be >= 0, found {wishes.left}.")
-    read = _read(source, wishes)
-    known = dataclasses.asdict(campaign.costs_now(read.study)) if read.study is not None else {}
-    money = Costs(**{**known, **{key: value for key, value in costs.items() if value is not None}})
+    for name in ("left", "rounds_left", "look_ahead"):
+        value, least = getattr(asked, name), 1 if name == "look_ahead" else 0
+        if value is not None and value < least:
+            raise InputError(f"--{name.replace('_', '-')} must be >= {least}, found {value}.")
+    read = _read(source, dataclasses.replace(wishes, left=asked.left))
     if read.study is not None and wishes.plain:
-        result = conclude(read.study, question=read.question, costs=money, left=wishes.left)
+        result = conclude(read.study, question=read.question, asked=asked)
         decision, each = result.recommendation, result.each
-        answer = campaign.recommendation_document(result)
+        answer = loop.recommendation_document(result)
+        kept = result.outcomes
     else:
         forecasts = [forecast_curve(curve, read.question) for curve in read.curves]
-        decision, each = recommend_all(forecasts, [Situation(left=wishes.left, costs=money)] * len(forecasts))
-        answer = decision.document()
+        own = Situation(
+            goal=asked.goal,
+            left=asked.left,
+            costs=loop.with_asked(Costs(), asked),
+            rounds_left=asked.rounds_left,
+            look_ahead=asked.look_ahead,
+        )
+        decision, each = recommend_all(forecasts, [own] * len(forecasts))
+        deciding = next(one for one in forecasts if one.curve.name == decision.curve)
+        answer = {**decision.document(), "justification": justification(deciding, decision, __version__)}
+        kept = []
     document = {"dicecast": __version__, **answer, "curves": [one.document() for one in each]}
-    return terminal.recommendation_panel(decision, each), document, decision.code == "cannot_tell"
+    parts = [terminal.recommendation_panel(decision, each, answer.get("cases", []))]
+    if any(kept):
+        parts.append(terminal.promises_table([f.curve.name for f in result.forecasts], kept))
+    if justify:
+        parts += [Text("Sample size justification", "bold"), Text(answer["justification"])]
+    return Group(*parts), document, decision.code == "cannot_tell"
+
+
+def goal_of(target: float | None, per_point: float | None) -> Goal | None:
+    """The goal asked for on the command line."""
+    if target is not None and per_point is not None:
+        raise InputError("--target and --per-point are different goals: give one.")
+    if target is not None:
+        return Goal(TARGET, target)
+    return None if per_point is None else Goal(VALUE, per_point)
 
 
 def compare(source: Path, wishes: Wishes, arms: str | None) -> tuple[RenderableType, Any, bool]:
@@ -323,7 +351,7 @@ def _read(source: Path, wishes: Wishes) -> _Source:
         curves = curves_from_scores(scores, n_annotated=now, pool=pool)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
-    question = _question(curves, Question() if study is None else campaign.study_question(study), wishes)
+    question = _question(curves, Question() if study is None else loop.study_question(study), wishes)
     return _Source(curves, question, study, not_forecast(scores))
 
 
@@ -339,8 +367,7 @@ def _only(scores: pd.DataFrame, column: str, wanted: str | None, source: Path) -
 def _question(curves: list[Curve], base: Question, wishes: Wishes) -> Question:
     reach = wishes.reach
     if reach is None and wishes.left:
-        horizon = HORIZON * max(int(curve.sizes[-1]) for curve in curves)
-        reach = min(max(curve.n_annotated for curve in curves) + wishes.left, horizon)
+        reach = max(curve.n_annotated for curve in curves) + wishes.left
     return Question(
         seed=_first(wishes.seed, base.seed),
         level=_first(wishes.level, base.level),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import campaign
+from . import loop
 from .commands import keep_report
 from .examples.phantom import write_phantom
 from .initialise import NewStudy, TrainingKeys, create_study
@@ -63,7 +63,7 @@ def run_demo(folder: Path, *, full: bool, jobs: int | None, device: str | None, 
     )
     study = _study(folder, plan)
     with run_display(console) as watchers:
-        result = campaign.run_study(study, campaign.RunOptions(replay=True, jobs=jobs, device=device), watchers)
+        result = loop.run_study(study, loop.RunOptions(replay=True, jobs=jobs, device=device), watchers)
     console.print(keep_report(result))
 
 

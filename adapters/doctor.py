@@ -17,11 +17,11 @@ from rich.text import Text
 
 from .. import __version__
 from ..forecast.errors import DicecastError
-from .campaign import RunOptions, Watchers, run_study
 from .examples.phantom import write_phantom
 from .execution import default_jobs
 from .files import read_json
 from .initialise import NewStudy, create_study
+from .loop import RunOptions, Watchers, run_study
 from .nnunet import detect_device, require_nnunet
 from .nnunet.checks import check_cases
 from .nnunet.dataset import read_dataset

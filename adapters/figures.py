@@ -10,33 +10,71 @@ from typing import Any
 import numpy as np
 
 from ..forecast.forecast import Forecast
+from ..forecast.stability import RoundSummary
 from .files import write_with
 
 
-def write_figures(forecasts: Sequence[Forecast], folder: Path) -> list[Path]:
-    """Draw every curve that could be forecast as an SVG and a PNG.
+def write_figures(
+    forecasts: Sequence[Forecast], folder: Path, history: Sequence[Sequence[RoundSummary]] = ()
+) -> list[Path]:
+    """Draw every curve that could be forecast as an SVG and a PNG, and how its forecast moved from round to round.
 
     Args:
         forecasts: Curves without a posterior are skipped.
         folder: Made if it does not exist.
+        history: The rounds of each curve; fewer than two are not drawn.
 
     Returns:
         The files written.
     """
-    from matplotlib.figure import Figure
-
     written = []
-    for forecast in forecasts:
+    for index, forecast in enumerate(forecasts):
         if forecast.posterior is None:
             continue
-        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-        _draw(figure.subplots(), forecast)
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", forecast.curve.name).strip("-")
-        for ending in ("svg", "png"):
-            path = folder / f"{name}.{ending}"
-            write_with(path, lambda target, f=figure: f.savefig(target, dpi=150))  # type: ignore[misc]
-            written.append(path)
+        figure = _figure()
+        _draw(figure.subplots(), forecast)
+        written += save_figure(figure, folder / name)
+        if index < len(history) and len(history[index]) > 1:
+            figure = _figure(height=6.4)
+            _draw_history(figure.subplots(3, 1, sharex=True), history[index], forecast.question.eps)
+            figure.suptitle(f"{forecast.curve.name}: the forecast, round by round", fontsize=11)
+            written += save_figure(figure, folder / f"{name}-rounds")
     return written
+
+
+def _figure(height: float = 4.2) -> Any:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(6.4, height), layout="constrained")
+
+
+def save_figure(figure: Any, path: Path) -> list[Path]:
+    """Write a figure beside `path` as .svg and .png; the files written."""
+    written = [path.with_name(f"{path.name}.{ending}") for ending in ("svg", "png")]
+    for target in written:
+        write_with(target, lambda place: figure.savefig(place, dpi=150))
+    return written
+
+
+def _draw_history(axes: Any, history: Sequence[RoundSummary], eps: float) -> None:
+    """Reachable gain, ceiling and plateau size with their intervals against the cases annotated then."""
+    now = [one.n_annotated for one in history]
+    kinds = ("gain", "#4C78A8", "reachable gain"), ("dm", "#E45756", "ceiling DM"), ("plateau", "#54A24B", "n*, cases")
+    for axis, (name, colour, label) in zip(axes, kinds, strict=True):
+        found = [getattr(one, name) for one in history]
+        axis.vlines(now, [one.lo for one in found], [one.hi for one in found], color=colour, alpha=0.5, linewidth=4)
+        known = [(n, one.median) for n, one in zip(now, found, strict=True) if one.median is not None]
+        axis.plot(*zip(*known, strict=True), "o-", color=colour) if known else None
+        censored = [(n, one.hi) for n, one in zip(now, found, strict=True) if getattr(one, "hi_censored", False)]
+        if censored:
+            axis.plot(*zip(*censored, strict=True), "^", color=colour, label="at least (past the horizon)")
+            axis.legend(fontsize=8)
+        axis.set_ylabel(label)
+        axis.grid(alpha=0.25)
+    axes[0].axhline(eps, color="0.4", linestyle="--", linewidth=1, label=f"tolerance {eps:g}")
+    axes[0].legend(fontsize=8)
+    axes[-1].set_xlabel(f"annotated cases ({history[0].gain.level:.0%} intervals)")
 
 
 def _draw(axes: Any, forecast: Forecast) -> None:

@@ -46,6 +46,13 @@ class FalsePositives:
     """Mean volume found, mL; None when the images have no physical size."""
 
 
+def hours_per_run(study: Study) -> float | None:
+    """Mean hours of the completed pilot runs; None before the first. nnU-Net's do not depend on the size."""
+    done = [path for path in study.folder.glob("runs/*/n*/draw*") if run_status(path) is RunStatus.COMPLETED]
+    hours = [sum(read_json(path / "run.json")["seconds"].values()) / 3600 for path in done]
+    return float(np.mean(hours)) if hours else None
+
+
 def schedule_checks(study: Study) -> list[ScheduleCheck]:
     """Every completed schedule check against its plain run, per structure."""
     found = []

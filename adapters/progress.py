@@ -18,9 +18,9 @@ from rich.progress import (
 )
 
 from ..forecast.errors import InputError
-from .campaign import Round, Watchers
 from .execution import Outcome
 from .files import read_json
+from .loop import Round, Watchers
 from .nnunet.pilot import PilotSpec
 from .terminal import round_line
 

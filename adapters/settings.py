@@ -13,6 +13,8 @@ from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ..forecast.errors import InputError
+from ..forecast.goal import PLATEAU, TARGET, VALUE, Goal
+from ..forecast.stability import Tolerances
 from .files import read_text
 
 FORMAT = 1
@@ -21,6 +23,9 @@ OPTIMISERS = ("SGD", "AdamW")
 ENSEMBLES = ("vote", "logits", "softmax")
 TRAINERS = ("nnUNetTrainer", "nnUNetTrainerNoDA")
 ENGINES = ("local",)
+IGNORE = "ignore"
+"""Goal of a structure that takes no part in the decision."""
+RULES = ("random", "stratified")
 Section = TypeVar("Section")
 
 
@@ -36,7 +41,9 @@ class StudySection:
     """Probability of every interval."""
     eps: float = 0.01
     """Tolerance of the plateau, score units."""
-    goal: str = "plateau"
+    goal: str | dict[str, Any] = PLATEAU
+    """`plateau`, `value` (a score point is worth `[cost] per_point`), or per structure one of these, a target score or
+    `ignore`; structures that are not named keep `plateau`."""
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -45,10 +52,18 @@ class StudySection:
         _require(0 <= self.seed < 2**31, "seed", "must be >= 0 and below 2^31", self.seed)
         _require(0 < self.level < 1, "level", "must lie between 0 and 1", self.level)
         _require(0 < self.eps < 1, "eps", "must lie between 0 and 1", self.eps)
-        _require(
-            self.goal == "plateau", "goal", 'must be "plateau" (targets per structure are not supported)', self.goal
-        )
+        for goal in self.goal.values() if isinstance(self.goal, dict) else [self.goal]:
+            _require(_is_goal(goal), "goal", f"must be {GOALS}", goal)
         _require(self.format >= 1, "format", "must be >= 1", self.format)
+
+
+GOALS = '"plateau", "value", or { structure = target score in (0, 1], "plateau", "value" or "ignore" }'
+
+
+def _is_goal(goal: object) -> bool:
+    if isinstance(goal, str):
+        return goal in (PLATEAU, VALUE, IGNORE)
+    return isinstance(goal, int | float) and not isinstance(goal, bool) and 0 < goal <= 1
 
 
 @dataclass(frozen=True)
@@ -150,9 +165,12 @@ class ArmSection:
     precision: str | None = None
     optimiser: str | None = None
     learning_rate: float | None = None
+    per_case: float | None = None
+    """What annotating a case costs for this arm, where it differs from `[cost]`."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
+        _require(self.per_case is None or 0 <= self.per_case < math.inf, "per_case", "must be >= 0", self.per_case)
         usable = bool(self.name) and self.name not in (".", "..") and not set(self.name) & set('/\\:*?"<>|')
         _require(usable, "name", "must be usable as a folder name", self.name)
         _require(self.trainer in TRAINERS, "trainer", f"must be one of {', '.join(TRAINERS)}", self.trainer)
@@ -178,7 +196,12 @@ class CostSection:
     """`[cost]`: what annotating costs and what there is to spend."""
 
     per_case: float | None = None
-    per_round: float = 0.0
+    per_round: float | None = None
+    """A round besides its cases; where not given it is weighed as 5 % of annotating everything."""
+    per_gpu_hour: float = 0.0
+    """An hour of training, on whatever device."""
+    per_point: float | None = None
+    """What one point (0.01) of score is worth, for the goal `value`."""
     unit: str = "EUR"
     budget: float | None = None
     """For the whole study, in `unit`; charged per case annotated after round 0 and per round."""
@@ -186,10 +209,38 @@ class CostSection:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for name in ("per_case", "per_round", "budget", "deadline_rounds"):
+        for name in ("per_case", "per_round", "per_gpu_hour", "budget", "deadline_rounds"):
             value = getattr(self, name)
             _require(value is None or 0 <= value < math.inf, name, "must be >= 0", value)
+        _require(self.per_point is None or 0 < self.per_point < math.inf, "per_point", "must be > 0", self.per_point)
         _require(self.budget is None or bool(self.per_case), "budget", "needs per_case > 0 to be spent on", self.budget)
+
+
+@dataclass(frozen=True)
+class StabilitySection(Tolerances):
+    """`[stability]`: when the forecast has stood still from round to round."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        try:
+            super().__post_init__()
+        except InputError as error:
+            raise _OutOfRangeError(str(error).rstrip(".")) from error
+
+
+@dataclass(frozen=True)
+class NextSection:
+    """`[next]`: which cases are annotated next."""
+
+    select: str = "random"
+    by: list[str] = field(default_factory=list)
+    """Columns of `cases.csv` (site, scanner, ...) whose mix the annotated cases should have."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _require(self.select in RULES, "select", f"must be one of {', '.join(RULES)}", self.select)
+        stratified = self.select == "stratified"
+        _require(bool(self.by) == stratified, "by", 'must name columns of cases.csv with "stratified" only', self.by)
 
 
 @dataclass(frozen=True)
@@ -220,6 +271,18 @@ class Settings:
     scores: ScoreSection
     cost: CostSection
     execution: ExecutionSection
+    stability: StabilitySection = field(default_factory=StabilitySection)
+    next: NextSection = field(default_factory=NextSection)
+
+    def goal(self, structure: str) -> Goal | None:
+        """What a structure's curve is to reach; None where it takes no part in the decision."""
+        asked = self.study.goal if isinstance(self.study.goal, str) else self.study.goal.get(structure, PLATEAU)
+        if asked == IGNORE:
+            return None
+        if asked == VALUE:
+            assert self.cost.per_point is not None
+            return Goal(VALUE, self.cost.per_point)
+        return Goal(PLATEAU, self.study.eps) if asked == PLATEAU else Goal(TARGET, float(asked))
 
     def arm(self, name: str) -> ArmSection:
         """The arm of that name.
@@ -231,6 +294,19 @@ class Settings:
             if arm.name == name:
                 return arm
         raise InputError(f"unknown arm {name!r}: this study has {', '.join(arm.name for arm in self.arms)}.")
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "study": StudySection,
+    "test": TestSection,
+    "pilots": PilotSection,
+    "scores": ScoreSection,
+    "cost": CostSection,
+    "execution": ExecutionSection,
+    "stability": StabilitySection,
+    "next": NextSection,
+}
+"""The tables of a `study.toml` besides `[[arm]]`."""
 
 
 class _OutOfRangeError(ValueError):
@@ -264,28 +340,31 @@ def parse_settings(raw: Mapping[str, Any], where: str) -> Settings:
             f"{where}: the study was made by a newer dicecast (format {version}, this one reads up to {FORMAT}). "
             "Update dicecast."
         )
-    _refuse_unknown(raw, {"study", "test", "pilots", "arm", "scores", "cost", "execution"}, where, "table")
+    _refuse_unknown(raw, {"arm", *SECTIONS}, where, "table")
     arms = raw.get("arm", [])
     if not isinstance(arms, list) or not arms:
         raise InputError(f"{where}: at least one [[arm]] table with name and configuration is needed.")
     parsed = tuple(_section(ArmSection, arm, f"{where}, [[arm]]") for arm in arms)
     if len({arm.name for arm in parsed}) < len(parsed):
         raise InputError(f"{where}: every [[arm]] must have its own name, found {', '.join(a.name for a in parsed)}.")
-    settings = Settings(
-        study=_section(StudySection, raw.get("study", {}), f"{where}, [study]"),
-        test=_section(TestSection, raw.get("test", {}), f"{where}, [test]"),
-        pilots=_section(PilotSection, raw.get("pilots", {}), f"{where}, [pilots]"),
-        arms=parsed,
-        scores=_section(ScoreSection, raw.get("scores", {}), f"{where}, [scores]"),
-        cost=_section(CostSection, raw.get("cost", {}), f"{where}, [cost]"),
-        execution=_section(ExecutionSection, raw.get("execution", {}), f"{where}, [execution]"),
-    )
+    sections = {name: _section(kind, raw.get(name, {}), f"{where}, [{name}]") for name, kind in SECTIONS.items()}
+    settings = Settings(arms=parsed, **sections)
+    _check_goals(settings, where)
     for arm in settings.arms:
         try:
             arm.training(settings.pilots)
         except _OutOfRangeError as error:
             raise InputError(f"{where}, [[arm]] {arm.name}: {error}.") from error
     return settings
+
+
+def _check_goals(settings: Settings, where: str) -> None:
+    goal = settings.study.goal
+    asked = [goal] if isinstance(goal, str) else list(goal.values())
+    if VALUE in asked and settings.cost.per_point is None:
+        raise InputError(f'{where}, [cost]: the goal "value" needs what a point of score is worth: set per_point.')
+    if asked and all(one == IGNORE for one in asked):
+        raise InputError(f'{where}, [study]: goal must leave a structure to decide by, found "ignore" only.')
 
 
 def _section(kind: type[Section], table: Any, where: str) -> Section:
@@ -317,6 +396,8 @@ def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: str, what:
 def _fits(value: Any, hint: Any) -> bool:
     if get_origin(hint) in (Union, UnionType):
         return any(_fits(value, one) for one in get_args(hint) if one is not type(None))
+    if get_origin(hint) is dict:
+        return isinstance(value, dict)
     if get_origin(hint) is list:
         return isinstance(value, list) and all(_fits(one, get_args(hint)[0]) for one in value)
     if isinstance(value, bool):
@@ -329,6 +410,8 @@ def _in_words(hint: Any) -> str:
         return " or ".join(_in_words(one) for one in get_args(hint) if one is not type(None))
     if get_origin(hint) is list:
         return f"a list of {_in_words(get_args(hint)[0])}"
+    if get_origin(hint) is dict:
+        return "a table"
     return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(hint, str(hint))
 
 

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..forecast.errors import InputError
-from .campaign import read_dataset_of
 from .files import read_json
+from .loop import read_dataset_of
 from .nnunet.pilot import RunStatus, run_status
 from .study import Study, is_running, run_folder, structures_of
 

@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from ..forecast.errors import InputError
 from ..forecast.scores import validate_scores
+from ..forecast.selection import choose_cases
 from .files import read_json, write_json
 from .nnunet.dataset import Label, NnunetDataset
 from .nnunet.pilot import PilotSpec, RunStatus, run_status
@@ -63,10 +64,21 @@ class Study:
         return sorted(self.cases.loc[(self.cases["role"] == "unannotated") & (self.cases["digest"] != ""), "case"])
 
     def next_cases(self, batch: int) -> list[str]:
-        """Which cases to annotate next: a random choice, the same at every call until the pool has grown."""
-        waiting = self.hidden or self.waiting
-        rng = np.random.default_rng([self.settings.study.seed, 13, len(self.batches)])
-        return sorted(waiting[i] for i in rng.permutation(len(waiting))[:batch])
+        """Which cases to annotate next, by the rule of `[next]`; the same at every call until the pool has grown.
+
+        Raises:
+            InputError: A column to choose by is not in `cases.csv`.
+        """
+        names = self.hidden or self.waiting
+        waiting = self.cases[self.cases["case"].isin(names)].sort_values("case", ignore_index=True)
+        annotated = self.cases[self.cases["role"] == "pool"]
+        rng = np.random.default_rng(self.next_seed)
+        return choose_cases(waiting, annotated, batch, self.settings.next.by, rng)
+
+    @property
+    def next_seed(self) -> list[int]:
+        """Seed of the next choice of cases."""
+        return [self.settings.study.seed, 13, len(self.batches)]
 
     @property
     def batches(self) -> list[list[str]]:

@@ -16,13 +16,15 @@ from rich.text import Text
 
 from ..forecast.comparison import ArmComparison, Comparison, SizeDifference
 from ..forecast.forecast import HORIZON, Forecast, Gain, Question
+from ..forecast.goal import PLATEAU, TARGET, VALUE, Goal
 from ..forecast.prior import AVERAGE
+from ..forecast.promises import PromiseOutcome
 from ..forecast.recommendation import Recommendation
 from ..forecast.stability import DropLargest, RoundSummary
 from ..forecast.types import Interval, SizeInterval
 from ..forecast.verdict import NOTABLE
-from .campaign import Round
 from .findings import FalsePositives, ScheduleCheck
+from .loop import Round
 from .plot import curve_plot
 
 VERDICT_STYLE = {
@@ -33,6 +35,8 @@ VERDICT_STYLE = {
     "ill_behaved": "red",
     "too_few_sizes": "red",
 }
+MOST_CASES = 20
+"""Case ids a recommendation lists."""
 MOST_LINES = 200
 """Curves a quick report lists."""
 CODE_STYLE = {"annotate": "cyan", "train_pilots": "yellow", "cannot_tell": "red"}
@@ -387,15 +391,38 @@ def _signed(interval: Interval) -> tuple[str, str]:
     return f"{interval.median:+.3f}", f"[{interval.lo:+.3f}, {interval.hi:+.3f}]"
 
 
-def history_table(history: Sequence[RoundSummary]) -> Table:
-    """How the forecast moved from round to round."""
-    table = _table("Round by round", "round", "annotated", "DM", "n*", "reachable gain", "interval width")
+def history_report(history: Sequence[RoundSummary]) -> list[RenderableType]:
+    """How the forecast moved from round to round, with its intervals."""
+    level = f"[{history[-1].gain.level:.0%}]"
+    columns = ("round", "annotated", "DM", level, "n*", level, "reachable gain", level)
+    table = _table("Round by round", *columns)
     for one in history:
-        size = "beyond" if one.plateau_n is None else f"{one.plateau_n:.0f}"
+        ends = (f"[{_score(found.lo)}, {_score(found.hi)}]" for found in (one.dm, one.gain))
+        median, size_ends = _size_words(one.plateau)
+        dm = (_score(one.dm.median), next(ends))
+        gain = (_score(one.gain.median), next(ends))
+        table.add_row(str(one.round), str(one.n_annotated), *dm, median, size_ends, *gain)
+    return [table]
+
+
+def promises_table(curves: Sequence[str], outcomes: Sequence[Sequence[PromiseOutcome]]) -> RenderableType:
+    """What was promised for the score after each batch, and what came of it: the campaign's own calibration."""
+    every = [(name, one) for name, found in zip(curves, outcomes, strict=True) for one in found]
+    level = every[0][1].promise.interval.level
+    columns = ("curve", "annotated", "promised", f"[{level:.0%}]", "observed", "")
+    table = _table("Promises and outcomes", *columns)
+    for name, one in every:
+        found = one.promise.interval
         table.add_row(
-            str(one.round), str(one.n_annotated), _score(one.dm), size, _score(one.gain), _score(one.gain_width)
+            name,
+            f"{one.n_before} -> {one.promise.n}",
+            _score(found.median),
+            f"[{_score(found.lo)}, {_score(found.hi)}]",
+            _score(one.observed),
+            "held" if one.held else "MISSED",
         )
-    return table
+    held = sum(one.held for _, one in every)
+    return Group(table, Text(f"{held} of {len(every)} promises held ({level:.0%} expected in the long run).", "dim"))
 
 
 def schedule_table(checks: Sequence[ScheduleCheck], eps: float) -> RenderableType:
@@ -437,26 +464,53 @@ def _sentence(found: Recommendation) -> str:
     return reason if reason.startswith(found.curve) else reason[:1].upper() + reason[1:]
 
 
-def recommendation_panel(found: Recommendation, each: Sequence[Recommendation] = ()) -> RenderableType:
-    """The decision and its reason, and what the other curves say."""
-    words = f"ANNOTATE {found.batch} MORE" if found.code == "annotate" else CODE_WORDS[found.code]
+def recommendation_panel(
+    found: Recommendation, each: Sequence[Recommendation] = (), cases: Sequence[str] = ()
+) -> RenderableType:
+    """The decision and its reason, what the other curves say, and which cases to annotate."""
     style = CODE_STYLE.get(found.code, "green")
-    lines: list[RenderableType] = [Text(words, f"bold {style}"), Text(_sentence(found))]
+    lines: list[RenderableType] = [Text(_decision_words(found), f"bold {style}"), Text(_sentence(found))]
     if found.promise is not None:
-        expected = found.promise.expected
+        expected, draws = found.promise.interval, found.promise.draws
         lines.append(
             Text(
                 f"Expect {_score(expected.median)} [{_score(expected.lo)}, {_score(expected.hi)}] with "
-                f"{found.promise.n} cases ({expected.level:.0%} interval, {found.curve})."
+                f"{found.promise.n} cases ({expected.level:.0%} interval of the mean of {draws} "
+                f"draw{'' if draws == 1 else 's'}, {found.curve})."
             )
         )
     if found.cost is not None:
-        lines.append(Text(f"Cost: {found.cost['amount']:g} {found.cost['unit']}."))
+        lines.append(Text(f"Cost: {_cost_words(found.cost)}."))
     if len(each) > 1:
         for one in each:
             batch = f" {one.batch}" if one.code == "annotate" else ""
-            lines.append(Text(f"  {one.curve}: {one.code}{batch}", "dim"))
+            goal = "" if one.goal == found.goal else f" ({_goal_words(one.goal)})"
+            lines.append(Text(f"  {one.curve}: {one.code}{batch}{goal}", "dim"))
+    if cases:
+        rest = "" if len(cases) <= MOST_CASES else f" and {len(cases) - MOST_CASES} more (--json lists all)"
+        lines.append(Text(f"Annotate next: {', '.join(cases[:MOST_CASES])}{rest}."))
     return Panel(Group(*lines), title="Recommendation", title_align="left", border_style=style)
+
+
+def _decision_words(found: Recommendation) -> str:
+    if found.code == "annotate":
+        return f"ANNOTATE {found.batch} MORE"
+    if found.code == "stop_plateau" and found.goal.kind == TARGET:
+        return "STOP: the target is reached"
+    if found.code == "stop_stable" and found.goal.kind == VALUE:
+        return "STOP: no further batch is worth its cost"
+    return CODE_WORDS[found.code]
+
+
+def _goal_words(goal: Goal) -> str:
+    words = {PLATEAU: f"plateau within {goal.amount:g}", TARGET: f"target {goal.amount:g}"}
+    return words.get(goal.kind, f"{goal.amount:g} a score point")
+
+
+def _cost_words(cost: Mapping[str, Any]) -> str:
+    named = (("cases", "annotation"), ("round", "round"), ("compute", "computing"))
+    parts = [f"{words} {cost[key]:g}" for key, words in named if cost[key]]
+    return f"{cost['amount']:g} {cost['unit']}" + (f" ({', '.join(parts)})" if len(parts) > 1 else "")
 
 
 def round_report(result: Round, protocol: str) -> RenderableType:
@@ -465,13 +519,17 @@ def round_report(result: Round, protocol: str) -> RenderableType:
     for forecast, history in zip(result.forecasts, result.history, strict=True):
         parts.append(forecast_report(forecast))
         if len(history) > 1:
-            parts += [history_table(history), Text("")]
+            parts += [*history_report(history), Text("")]
+    if any(result.outcomes):
+        parts += [promises_table([f.curve.name for f in result.forecasts], result.outcomes), Text("")]
     eps = result.forecasts[0].question.eps
     if result.absent:
         parts += [absent_table(result.absent), Text("")]
     if result.schedule:
         parts += [schedule_table(result.schedule, eps), Text("")]
-    parts.append(recommendation_panel(result.recommendation, result.each))
+    named = result.recommendation.code == "annotate" and result.study.waiting
+    cases = result.study.next_cases(result.recommendation.batch) if named else []
+    parts.append(recommendation_panel(result.recommendation, result.each, cases))
     parts.append(Text(f"The forecast holds for the pilots' protocol: {protocol}.", "dim"))
     return Group(*parts)
 

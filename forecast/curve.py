@@ -129,6 +129,13 @@ class Curve:
         )
 
 
+def averaged_curve(name: str, n: IntArray, draw: IntArray, y: FloatArray, n_annotated: int, pool: int) -> Curve:
+    """A curve of scores already averaged over a test set, known by the name of its arm."""
+    names = {"structure": "all", "metric": "dice", "test_set": "test", "stratum": "all", "protocol": ""}
+    found = {"n": n, "draw": draw, "y": y, "n_test": None, "n_left_out": 0, "n_annotated": n_annotated}
+    return Curve(arm=name, pool=(pool,), **names, **found)  # type: ignore[arg-type]
+
+
 def curves_from_scores(
     scores: pd.DataFrame, n_annotated: int | None = None, pool: Sequence[int] | None = None
 ) -> list[Curve]:

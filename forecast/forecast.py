@@ -367,7 +367,7 @@ def _sensitivity(curve: Curve, question: Question) -> Sensitivity:
 def score_at(posterior: Posterior, n: int, level: float) -> ScoreAt:
     """The expected score at n and the next run there, both as intervals."""
     curve_at = posterior.scores(n)
-    expected, next_run = _with_noise(posterior, curve_at, n)
+    expected, next_run = with_noise(posterior, curve_at, n)
     return ScoreAt(
         n=n,
         expected=Interval.of(expected, level),
@@ -377,7 +377,7 @@ def score_at(posterior: Posterior, n: int, level: float) -> ScoreAt:
     )
 
 
-def _with_noise(
+def with_noise(
     posterior: Posterior, curve_at: FloatArray, n: int, draws: int = 1, shared: float | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """The curve at n with its misfit, and the mean of `draws` new runs on top, both kept inside [0, 1].
@@ -413,6 +413,6 @@ def rolling_origin(curve: Curve, question: Question) -> tuple[Backtest, ...]:
 def _backtest(curve: Curve, posterior: Posterior, n: int, level: float) -> Backtest:
     there = curve.n == n
     shared = float(overlap(curve)[np.ix_(there, there)].mean())
-    _, runs = _with_noise(posterior, posterior.scores(n), n, int(there.sum()), shared)
+    _, runs = with_noise(posterior, posterior.scores(n), n, int(there.sum()), shared)
     sizes = tuple(int(size) for size in posterior.curve.sizes)
     return Backtest(sizes, n, float(curve.y[there].mean()), Interval.of(runs, level))

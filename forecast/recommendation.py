@@ -1,78 +1,65 @@
 """What to do next, always with the reason: annotate more, stop, train more pilots, or cannot tell.
 
-The goal is the plateau: D(N_max) - D(N) <= eps, N_max being what could ever be annotated. A batch is the
-smallest that suffices with probability 0.8, but at most a doubling (several modest rounds beat one big ask:
-Mahmood et al. 2022) and never past the horizon.
+A goal that is met with probability 0.95 stops the campaign. Otherwise the batch is the one of least expected cost,
+looking two rounds ahead (`lookahead`), never past the horizon of the pilots.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from .errors import InputError
-from .forecast import Forecast, ScoreAt, score_at
+from .costs import Costs
+from .forecast import Forecast, Question, horizon_of
+from .goal import PLATEAU, TARGET, VALUE, Goal
+from .lookahead import GROWTH, LOOK_AHEAD, Plan, Prices, plan_batch
 from .noise import mean_covariance
-from .stability import RoundSummary, round_stability
+from .outlook import Outlook
+from .pilots import Design, next_pilots
+from .posterior import Posterior
+from .preposterior import cost_after_pilots
+from .promises import Promise, promise_at
+from .stability import RoundSummary, Tolerances, round_stability
+from .types import Interval
 from .verdict import SURE
 
-LIKELY = 0.8
-"""Probability of reaching the goal that a batch is sized for: a further round costs weeks."""
-SHARE = 4
-"""A batch is at least the pool divided by this: a size much like the last tells nothing new."""
-GROWTH = 2.0
-"""Largest pool after a batch, as a multiple of the pool before it."""
+ROUNDS = 6
+"""Rounds that are left where no deadline is given: about five make most methods usable (Mahmood et al. 2022)."""
 RISE = 2.0
 """Standard errors by which the curve must rise from its smallest to its largest size, else it is flat."""
+UNTRAINED = 2.0
+"""Cases at hand over the largest pilot from which pilots come first."""
+DOUBT = 0.3
+"""Probability of having reached the goal from which pilots are weighed against annotating."""
+SAVING = 0.1
+"""Share of the expected cost that pilots must save to be the better buy."""
 STOPS = ("stop_plateau", "stop_stable", "stop_budget", "stop_unreachable")
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What a batch costs and what is left to spend."""
-
-    per_case: float | None = None
-    per_round: float = 0.0
-    unit: str = "EUR"
-    budget: float | None = None
-    """Money or minutes left to spend; None when there is no limit."""
-
-    def __post_init__(self) -> None:
-        """Refuse negative costs and a budget that nothing is charged to."""
-        for name, value in (("per_case", self.per_case), ("per_round", self.per_round), ("budget", self.budget)):
-            if value is not None and not 0 <= value < math.inf:
-                raise InputError(f"cost {name} must be >= 0, found {value:g}.")
-        if self.budget is not None and not self.per_case:
-            raise InputError("a budget needs the cost of a case: give per_case > 0.")
-
-    def affordable(self) -> int | None:
-        """Cases one more round can pay for; None when there is no limit."""
-        if self.budget is None or not self.per_case:
-            return None
-        return max(0, int((self.budget - self.per_round) / self.per_case))
-
-    def of(self, batch: int) -> dict[str, Any] | None:
-        """Cost of annotating a batch in one round."""
-        if self.per_case is None:
-            return None
-        return {"amount": batch * self.per_case + self.per_round, "unit": self.unit}
+ORDER = ("annotate", "train_pilots", "cannot_tell", "stop_budget", "stop_unreachable", "stop_stable", "stop_plateau")
+"""Which curve's decision leads when several differ."""
 
 
 @dataclass(frozen=True)
 class Situation:
     """What a decision depends on besides the curve."""
 
+    goal: Goal | None = None
+    """By default the plateau with the question's tolerance."""
     left: int | None = None
     """Cases that could still be annotated; None when unknown."""
     costs: Costs = field(default_factory=Costs)
     rounds_left: int | None = None
     """Further rounds before the deadline; None when there is none."""
+    draws: int = 3
+    """Draws that will be trained after the batch."""
+    look_ahead: int = LOOK_AHEAD
+    """Rounds weighed at a time."""
     history: tuple[RoundSummary, ...] = ()
     """This curve's forecasts so far, the newest last."""
+    tolerances: Tolerances = field(default_factory=Tolerances)
+    """When those forecasts count as standing still."""
     training_limited: str | None = None
     """Set when longer training raises the score: the sentence that says so."""
 
@@ -82,17 +69,21 @@ class Recommendation:
     """A decision, its reason and the evidence for it."""
 
     code: str
-    """`annotate`, `stop_plateau`, `stop_stable`, `stop_budget`, `stop_unreachable`, `train_pilots`, `cannot_tell`."""
+    """`annotate`, `stop_plateau` (the goal is reached), `stop_stable` (no batch is worth its cost), `stop_budget`,
+    `stop_unreachable`, `train_pilots`, `cannot_tell`."""
     reason: str
     curve: str
     """The curve that decides."""
+    goal: Goal = field(default_factory=Goal)
     batch: int = 0
     """Cases to annotate next."""
     p_suffices: float | None = None
     """Probability that the goal is reached after this batch."""
-    promise: ScoreAt | None = None
-    """The score to expect after the batch."""
+    promise: Promise | None = None
+    """The mean score to expect of the pilots after the batch."""
     cost: dict[str, Any] | None = None
+    pilots: Design | None = None
+    """What to train, where pilots are the better buy."""
     evidence: dict[str, Any] = field(default_factory=dict)
     stop_blocked: bool = False
     """Whether this would be a stop, were the curve not limited by training."""
@@ -104,16 +95,15 @@ class Recommendation:
 
     def document(self) -> dict[str, Any]:
         """The recommendation as the JSON contract."""
-        promise = None
-        if self.promise is not None:
-            expected = self.promise.expected
-            promise = {"n": self.promise.n, "median": expected.median, "lo": expected.lo, "hi": expected.hi}
+        pilots = self.pilots and {"sizes": list(self.pilots.sizes), "draws": list(self.pilots.draws)}
         return {
             "code": self.code,
             "batch": self.batch,
             "p_suffices": self.p_suffices,
-            "promise": promise,
+            "promise": self.promise and self.promise.document(),
             "cost": self.cost,
+            "pilots": pilots,
+            "goal": {"kind": self.goal.kind, "amount": self.goal.amount},
             "reason": self.reason,
             "curve": self.curve,
             "evidence": self.evidence,
@@ -123,8 +113,27 @@ class Recommendation:
 def recommend(forecast: Forecast, situation: Situation | None = None) -> Recommendation:
     """Decide for one curve."""
     situation = situation or Situation()
-    decision = _decide(forecast, situation)
-    decision = replace(decision, evidence=_evidence(forecast, situation))
+    if forecast.expected is None:
+        reason = forecast.verdict.reason + " Train pilots at more sizes."
+        return Recommendation("train_pilots", reason, forecast.curve.name, evidence=_sizes(forecast))
+    falls = forecast.verdict.reason if forecast.verdict.code == "ill_behaved" else None
+    found = decide(forecast.expected, forecast.question, situation, falls)
+    return replace(found, evidence={**found.evidence, **_of_forecast(forecast)})
+
+
+def decide(posterior: Posterior, question: Question, situation: Situation, falls: str | None = None) -> Recommendation:
+    """Decide from the posterior of one curve.
+
+    Args:
+        posterior: Draws of the expected curve.
+        question: Tolerance, level and reach.
+        situation: What else counts.
+        falls: The sentence that says so, where the curve falls beyond noise.
+    """
+    goal = situation.goal or Goal(PLATEAU, question.eps)
+    outlook = Outlook.of(posterior, goal, posterior.curve.n_annotated, _n_max(posterior, question, situation))
+    decision = _decide(_Basis(posterior, question, situation, outlook), falls)
+    decision = replace(decision, goal=goal, evidence=_evidence(outlook, question, situation))
     if situation.training_limited is None:
         return decision
     if decision.stops:
@@ -142,16 +151,7 @@ def recommend_all(
         The decision to act on, and the decision of each curve.
     """
     each = [recommend(f, s) for f, s in zip(forecasts, situations, strict=True)]
-    order = [
-        "annotate",
-        "train_pilots",
-        "cannot_tell",
-        "stop_budget",
-        "stop_unreachable",
-        "stop_stable",
-        "stop_plateau",
-    ]
-    leading = min(each, key=lambda one: (order.index(one.code), -one.batch))
+    leading = min(each, key=lambda one: (ORDER.index(one.code), -one.batch))
     if len(each) == 1:
         return leading, each
     agree = sum(one.code == leading.code for one in each)
@@ -161,44 +161,91 @@ def recommend_all(
     return replace(leading, reason=reason), each
 
 
-def _decide(forecast: Forecast, situation: Situation) -> Recommendation:
-    name, gain = forecast.curve.name, forecast.reachable_gain
-    if forecast.expected is None or gain is None:
-        return Recommendation("train_pilots", forecast.verdict.reason + " Train pilots at more sizes.", name)
+@dataclass(frozen=True)
+class _Basis:
+    """What one curve's decision is made from."""
+
+    posterior: Posterior
+    question: Question
+    situation: Situation
+    outlook: Outlook
+
+    @property
+    def name(self) -> str:
+        return self.posterior.curve.name
+
+    @property
+    def now(self) -> int:
+        return int(self.outlook.totals[0])
+
+    @property
+    def n_max(self) -> int:
+        return int(self.outlook.totals[-1])
+
+    @property
+    def gain(self) -> Interval:
+        """What all the rest could add, with its misfit."""
+        added = self.outlook.scores[-1] - self.outlook.scores[0] + self.outlook.misfit
+        return Interval.of(added, self.question.level)
+
+    def adds(self) -> str:
+        found = self.gain
+        return f"{found.median:.3f} [{found.lo:.3f}, {found.hi:.3f}] ({found.level:.0%} interval)"
+
+
+def _n_max(posterior: Posterior, question: Question, situation: Situation) -> int:
+    """Cases there will ever be; where unknown, as far as the pilots can tell."""
+    now = posterior.curve.n_annotated
+    if situation.left is not None:
+        return now + situation.left
+    return max(now, question.reach or horizon_of(posterior.curve))
+
+
+def _decide(basis: _Basis, falls: str | None) -> Recommendation:
+    posterior, situation, outlook, name = basis.posterior, basis.situation, basis.outlook, basis.name
     spent = _nothing_left(situation)
-    if forecast.verdict.code == "ill_behaved":
-        code, before = ("stop_budget", f"{spent} ") if spent else ("cannot_tell", "")
-        return Recommendation(code, before + forecast.verdict.reason, name)
-    if not forecast.expected.diagnostics.ok:
-        return Recommendation(
-            "cannot_tell", "the posterior did not converge: " + forecast.expected.diagnostics.messages[0] + ".", name
-        )
-    now, largest = forecast.curve.n_annotated, int(forecast.curve.sizes[-1])
-    if now > GROWTH * largest:
-        reason = f"{now} cases are annotated but the largest pilot has {largest}: train pilots on more of them first."
-        return Recommendation("train_pilots", reason, name)
-    eps = forecast.question.eps
-    if gain.p_below_eps >= SURE:
-        reason = (
-            f"with probability {gain.p_below_eps:.2f} going from {gain.n_from} to {gain.n_to} cases adds at most "
-            f"{eps:g} (median {gain.interval.median:.4f})."
-        )
-        return Recommendation("stop_plateau", reason, name)
-    if spent:
-        reason = f"{spent} Up to {gain.n_to} cases could add {_words(forecast)}."
-        return Recommendation("stop_budget", reason, name)
-    held = round_stability(situation.history, eps)
-    if held.stable and gain.interval.median <= eps:
-        return Recommendation(
-            "stop_stable", f"{held.reason} What {gain.n_to} cases could add: {_words(forecast)}.", name
-        )
-    if _is_flat(forecast):
-        reason = (
-            "the score does not rise beyond the noise, yet the pilots cannot rule out a gain above "
-            f"{eps:g} (up to {gain.interval.hi:.3f}). Train more draws or a smaller size."
-        )
+    if falls:
+        return Recommendation("stop_budget" if spent else "cannot_tell", f"{spent} {falls}" if spent else falls, name)
+    if not posterior.diagnostics.ok:
+        reason = f"the posterior did not converge: {posterior.diagnostics.messages[0]}."
         return Recommendation("cannot_tell", reason, name)
-    return _annotate(forecast, situation)
+    largest = int(posterior.curve.sizes[-1])
+    if basis.now > UNTRAINED * largest:
+        reason = f"{basis.now} cases are annotated but the largest pilot has {largest}: train pilots on more of them."
+        pilots = Design((min(basis.now, int(GROWTH * largest)),), (situation.draws,), float("nan"))
+        return Recommendation("train_pilots", reason, name, pilots=pilots)
+    more = basis.n_max > basis.now
+    if outlook.goal.kind != VALUE and outlook.p_reached >= SURE and (more or outlook.goal.kind == TARGET):
+        return Recommendation("stop_plateau", _reached_words(basis), name)
+    if outlook.goal.kind == TARGET and outlook.p_met[-1] <= 1 - SURE and basis.n_max <= horizon_of(posterior.curve):
+        return Recommendation("stop_unreachable", _unreachable_words(basis), name)
+    if spent:
+        rest = f" Up to {basis.n_max} cases could add {basis.adds()}." if more else ""
+        return Recommendation("stop_budget", spent + rest, name)
+    return _weigh(basis)
+
+
+def _weigh(basis: _Basis) -> Recommendation:
+    """Neither reached nor out of reach: is a batch worth it, or pilots, or nothing?"""
+    situation, outlook, question = basis.situation, basis.outlook, basis.question
+    held = round_stability(situation.history, question.eps, situation.tolerances)
+    if outlook.goal.kind == PLATEAU and held.stable and basis.gain.median <= outlook.goal.amount:
+        reason = f"{held.reason} What {basis.n_max} cases could add: {basis.adds()}."
+        return Recommendation("stop_stable", reason, basis.name)
+    case, round_ = situation.costs.weighed(basis.n_max)
+    budget = np.inf if situation.costs.budget is None else situation.costs.budget
+    prices = Prices(case, round_, budget, situation.rounds_left or ROUNDS)
+    plan = plan_batch(outlook, prices, _most(basis), situation.look_ahead)
+    if plan is None or (outlook.goal.kind == VALUE and plan.expected_cost >= plan.stopping_cost):
+        return Recommendation("stop_stable", _not_worth_words(basis, plan), basis.name)
+    if outlook.goal.kind == PLATEAU and situation.left is None and _is_flat(basis.posterior):
+        return _cannot_tell_flat(basis)
+    if outlook.goal.kind != VALUE and outlook.p_reached >= DOUBT:
+        pilots = next_pilots(basis.posterior, basis.n_max, situation.draws)
+        cost = cost_after_pilots(basis.posterior, outlook, prices, _most(basis), pilots, situation)
+        if cost <= (1 - SAVING) * plan.expected_cost:
+            return _train(basis, pilots, cost, plan)
+    return _annotate(basis, plan)
 
 
 def _nothing_left(situation: Situation) -> str | None:
@@ -211,76 +258,123 @@ def _nothing_left(situation: Situation) -> str | None:
     return None
 
 
-def _words(forecast: Forecast) -> str:
-    assert forecast.reachable_gain is not None
-    gain = forecast.reachable_gain.interval
-    return f"{gain.median:.3f} [{gain.lo:.3f}, {gain.hi:.3f}] ({gain.level:.0%} interval)"
+def _reached_words(basis: _Basis) -> str:
+    outlook = basis.outlook
+    if outlook.goal.kind == TARGET:
+        return f"with probability {outlook.p_reached:.2f} {basis.now} cases give at least {outlook.goal.amount:g}."
+    return (
+        f"with probability {outlook.p_reached:.2f} going from {basis.now} to {basis.n_max} cases adds at most "
+        f"{outlook.goal.amount:g} (median {basis.gain.median:.4f})."
+    )
 
 
-def _is_flat(forecast: Forecast) -> bool:
-    curve, posterior = forecast.curve, forecast.expected
-    assert posterior is not None
+def _unreachable_words(basis: _Basis) -> str:
+    outlook = basis.outlook
+    best = Interval.of(outlook.scores[-1] + outlook.misfit, basis.question.level)
+    return (
+        f"with probability {1 - outlook.p_met[-1]:.2f} even {basis.n_max} cases do not reach {outlook.goal.amount:g}: "
+        f"they give {best.median:.3f} [{best.lo:.3f}, {best.hi:.3f}] ({best.level:.0%} interval)."
+    )
+
+
+def _not_worth_words(basis: _Basis, plan: Plan | None) -> str:
+    if plan is None:
+        return f"no batch can be paid for. Up to {basis.n_max} cases could add {basis.adds()}."
+    unit, worth = basis.situation.costs.unit, basis.outlook.goal.amount
+    return (
+        f"no batch is worth its cost at {worth:g} {unit} a score point: the best costs {plan.expected_cost:.0f} {unit} "
+        f"in the end, stopping {plan.stopping_cost:.0f}. Up to {basis.n_max} cases could add {basis.adds()}."
+    )
+
+
+def _is_flat(posterior: Posterior) -> bool:
+    curve = posterior.curve
     covariance = mean_covariance(curve, *posterior.noise_rms)
     error = np.sqrt(max(covariance[0, 0] + covariance[-1, -1] - 2 * covariance[0, -1], 1e-12))
     return bool(curve.observed[-1] - curve.observed[0] < RISE * error)
 
 
-def _annotate(forecast: Forecast, situation: Situation) -> Recommendation:
-    curve, posterior, gain = forecast.curve, forecast.expected, forecast.reachable_gain
-    assert posterior is not None and gain is not None
-    now = curve.n_annotated
-    limits = [int((GROWTH - 1) * now), forecast.horizon - now, situation.left, situation.costs.affordable()]
-    most = min(limit for limit in limits if limit is not None)
-    batch, chances = _smallest_batch(forecast, most)
-    eps = forecast.question.eps
-    goal = f"be within {eps:g} of what {gain.n_to} cases give"
-    why = f"with {batch} more you will {goal} with probability {chances:.2f}"
-    if chances < LIKELY:
-        why += "; decide on further batches after the next round"
-    reason = f"up to {gain.n_to} cases could add {_words(forecast)}; {why}."
+def _cannot_tell_flat(basis: _Basis) -> Recommendation:
+    pilots = next_pilots(basis.posterior, basis.n_max, basis.situation.draws)
+    reason = (
+        f"the score does not rise beyond the noise, yet the pilots cannot rule out a gain above "
+        f"{basis.outlook.goal.amount:g} (up to {basis.gain.hi:.3f}). Train {pilots.draws[0]} more draws at "
+        f"{pilots.sizes[0]} cases."
+    )
+    return Recommendation("cannot_tell", reason, basis.name, pilots=pilots)
+
+
+def _most(basis: _Basis) -> int:
+    """The largest batch possible now."""
+    reach = min(horizon_of(basis.posterior.curve), int(GROWTH * basis.now)) - basis.now
+    limits = [max(reach, 1), basis.n_max - basis.now, basis.situation.costs.affordable()]
+    return min(limit for limit in limits if limit is not None)
+
+
+def _train(basis: _Basis, pilots: Design, cost: float, plan: Plan) -> Recommendation:
+    size, draws = pilots.sizes[0], pilots.draws[0]
+    reason = (
+        f"{draws} more draws at {size} cases are the better buy: they are expected to bring the cost still to come "
+        f"from {plan.expected_cost:.0f} to {cost:.0f} {_cost_unit(basis.situation)}. With probability "
+        f"{basis.outlook.p_reached:.2f} the {basis.now} cases at hand are already within "
+        f"{basis.outlook.goal.amount:g} of what {basis.n_max} give."
+        if basis.outlook.goal.kind == PLATEAU
+        else f"{draws} more draws at {size} cases are the better buy: with probability {basis.outlook.p_reached:.2f} "
+        f"the {basis.now} cases at hand already give {basis.outlook.goal.amount:g}."
+    )
+    return Recommendation("train_pilots", reason, basis.name, pilots=pilots)
+
+
+def _cost_unit(situation: Situation) -> str:
+    return situation.costs.unit if situation.costs.per_case else "cases"
+
+
+def _annotate(basis: _Basis, plan: Plan) -> Recommendation:
+    situation, outlook = basis.situation, basis.outlook
+    chance = outlook.p_at(basis.now + plan.batch)
+    if outlook.goal.kind == VALUE:
+        why = f"{plan.batch} more cost least in the end ({plan.expected_cost:.0f} {situation.costs.unit} expected)"
+    else:
+        why = f"with {plan.batch} more you will {outlook.goal.words(basis.n_max)} with probability {chance:.2f}"
+        why += "" if chance >= SURE else "; decide on further batches after the next round"
     return Recommendation(
         code="annotate",
-        reason=reason,
-        curve=curve.name,
-        batch=batch,
-        p_suffices=chances,
-        promise=score_at(posterior, now + batch, forecast.question.level),
-        cost=situation.costs.of(batch),
+        reason=f"up to {basis.n_max} cases could add {basis.adds()}; {why}.",
+        curve=basis.name,
+        batch=plan.batch,
+        p_suffices=None if outlook.goal.kind == VALUE else chance,
+        promise=promise_at(basis.posterior, basis.now + plan.batch, situation.draws, basis.question.level),
+        cost=situation.costs.of(plan.batch),
     )
 
 
-def _smallest_batch(forecast: Forecast, most: int) -> tuple[int, float]:
-    """The smallest round batch that likely suffices, at most `most`, and the probability that it does."""
-    posterior, gain = forecast.expected, forecast.reachable_gain
-    assert posterior is not None and gain is not None
-    batches = np.unique(np.linspace(1, most, min(most, 200)).astype(int))
-    missing = posterior.scores(gain.n_to) - posterior.scores(gain.n_from + batches)
-    chances = np.mean(missing <= forecast.question.eps, axis=1)
-    enough = batches[chances >= LIKELY]
-    least = max(int(enough[0]) if len(enough) else most, gain.n_from // SHARE, 1)
-    batch = min(_round_up(least), most)
-    return batch, float(np.interp(batch, batches, chances))
-
-
-def _round_up(batch: int) -> int:
-    """To what people plan with: ones below 10, fives below 50, tens below 200, then fifties."""
-    step = next((step for limit, step in ((10, 1), (50, 5), (200, 10)) if batch < limit), 50)
-    return -(-batch // step) * step
-
-
-def _evidence(forecast: Forecast, situation: Situation) -> dict[str, Any]:
+def _of_forecast(forecast: Forecast) -> dict[str, Any]:
+    """What else the forecast says that bears on the decision."""
     gain, plateau = forecast.reachable_gain, forecast.plateau
-    if gain is None or plateau is None:
-        return {"sizes": forecast.curve.sizes.tolist()}
     return {
-        "n_annotated": gain.n_from,
-        "n_max": gain.n_to,
-        "reachable_gain": {"median": gain.interval.median, "lo": gain.interval.lo, "hi": gain.interval.hi},
-        "p_gain_below_eps": gain.p_below_eps,
-        "plateau_n": plateau.size.median,
-        "p_plateau_reached": plateau.p_reached,
-        "left": situation.left,
-        "round_stability": round_stability(situation.history, forecast.question.eps).reason,
-        "training_limited": situation.training_limited,
+        "p_gain_below_eps": gain and gain.p_below_eps,
+        "plateau_n": plateau and plateau.size.median,
+        "p_plateau_reached": plateau and plateau.p_reached,
         "verdict": forecast.verdict.code,
+    }
+
+
+def _sizes(forecast: Forecast) -> dict[str, Any]:
+    return {"sizes": forecast.curve.sizes.tolist()}
+
+
+def _evidence(outlook: Outlook, question: Question, situation: Situation) -> dict[str, Any]:
+    gain = Interval.of(outlook.scores[-1] - outlook.scores[0] + outlook.misfit, question.level)
+    needed = np.quantile(outlook.needed, [(1 - question.level) / 2, 0.5, (1 + question.level) / 2], method="nearest")
+    low, middle, high = (float(n) if np.isfinite(n) else None for n in needed)
+    return {
+        "n_annotated": int(outlook.totals[0]),
+        "n_max": int(outlook.totals[-1]),
+        "reachable_gain": {"median": gain.median, "lo": gain.lo, "hi": gain.hi},
+        "p_goal_reached": None if outlook.goal.kind == VALUE else outlook.p_reached,
+        "p_goal_reachable": None if outlook.goal.kind == VALUE else float(outlook.p_met[-1]),
+        "n_needed": None if outlook.goal.kind == VALUE else {"median": middle, "lo": low, "hi": high},
+        "left": situation.left,
+        "round_stability": round_stability(situation.history, question.eps, situation.tolerances).reason,
+        "training_limited": situation.training_limited,
     }

@@ -6,27 +6,45 @@ motionless is not stable: round to round, the interval must be narrow as well.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from .curve import Curve
+from .errors import InputError
 from .fit import least_squares
-from .forecast import FEWEST_SIZES, HORIZON, Question
+from .forecast import FEWEST_SIZES, HORIZON, Forecast, Question
 from .sampler import sample_posterior
 from .types import Interval, SizeInterval
 
 CEILING_MOVE = 2.0
 """Largest movement of DM, in units of eps, that counts as standing still when sizes are dropped."""
-ROUND_MOVE = 1.0
-"""Largest movement of DM and of the reachable gain from one round to the next, in units of eps."""
-SIZE_MOVE = 0.25
-"""Largest relative movement of the plateau size from one round to the next."""
-NARROW = 2.0
-"""Widest interval of the reachable gain, in units of eps, that counts as narrow."""
-ROUNDS = 3
-"""Rounds over which a forecast must hold still."""
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """When a forecast has stood still from round to round, and is narrow."""
+
+    rounds: int = 3
+    """Rounds over which a forecast must hold still."""
+    ceiling_move: float = 1.0
+    """Largest movement of DM from one round to the next, in units of eps."""
+    gain_move: float = 1.0
+    """Largest movement of the reachable gain, in units of eps."""
+    size_move: float = 0.25
+    """Largest relative movement of the plateau size."""
+    gain_width: float = 2.0
+    """Widest interval of the reachable gain, in units of eps."""
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing or everything would pass."""
+        if self.rounds < 2:
+            raise InputError(f"stability needs at least 2 rounds to compare, found rounds = {self.rounds}.")
+        for name in ("ceiling_move", "gain_move", "size_move", "gain_width"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} must be > 0 and finite, found {getattr(self, name):g}.")
 
 
 @dataclass(frozen=True)
@@ -90,25 +108,37 @@ class RoundSummary:
 
     round: int
     n_annotated: int
-    dm: float
-    plateau_n: float | None
-    gain: float
-    gain_width: float
+    dm: Interval
+    plateau: SizeInterval
+    gain: Interval
+    """Reachable gain."""
 
     @classmethod
-    def of(cls, number: int, curve: Mapping[str, Any]) -> RoundSummary | None:
+    def of(cls, number: int, forecast: Forecast) -> RoundSummary | None:
+        """From a round's forecast; None when that round could not forecast."""
+        if forecast.posterior is None or forecast.plateau is None or forecast.reachable_gain is None:
+            return None
+        dm = Interval.of(forecast.posterior.dm, forecast.question.level)
+        size, gain = forecast.plateau.size, forecast.reachable_gain.interval
+        return cls(number, forecast.curve.n_annotated, dm, size, gain)
+
+    @classmethod
+    def from_document(cls, number: int, curve: Mapping[str, Any], level: float) -> RoundSummary | None:
         """From a curve of a round's forecast document; None when that round could not forecast."""
         if curve["posterior"] is None:
             return None
-        gain = curve["reachable_gain"]
+        size = curve["plateau"]["n"]
         return cls(
             round=number,
             n_annotated=curve["n_annotated"],
-            dm=curve["posterior"]["DM"]["median"],
-            plateau_n=curve["plateau"]["n"]["median"],
-            gain=gain["median"],
-            gain_width=gain["hi"] - gain["lo"],
+            dm=_interval(curve["posterior"]["DM"], level),
+            plateau=SizeInterval(**size, level=level, horizon=float(HORIZON * max(curve["sizes"]))),
+            gain=_interval(curve["reachable_gain"], level),
         )
+
+
+def _interval(entry: Mapping[str, Any], level: float) -> Interval:
+    return Interval(entry["median"], entry["lo"], entry["hi"], level)
 
 
 @dataclass(frozen=True)
@@ -119,29 +149,32 @@ class RoundStability:
     reason: str
 
 
-def round_stability(history: Sequence[RoundSummary], eps: float) -> RoundStability:
+def round_stability(
+    history: Sequence[RoundSummary], eps: float, tolerances: Tolerances | None = None
+) -> RoundStability:
     """Compare the last rounds, the newest last."""
-    if len(history) < ROUNDS:
-        return RoundStability(False, f"{len(history)} round(s) so far; stability needs {ROUNDS}.")
-    last = history[-ROUNDS:]
+    allowed = tolerances or Tolerances()
+    if len(history) < allowed.rounds:
+        return RoundStability(False, f"{len(history)} round(s) so far; stability needs {allowed.rounds}.")
+    last = history[-allowed.rounds :]
     for before, after in pairwise(last):
-        moved = _moved(before, after, eps)
+        moved = _moved(before, after, eps, allowed)
         if moved:
             return RoundStability(False, f"from round {before.round} to {after.round} {moved}.")
-    if last[-1].gain_width > NARROW * eps:
-        return RoundStability(
-            False, f"the reachable gain is known to {last[-1].gain_width:.3f} only (narrow is {NARROW * eps:g})."
-        )
-    return RoundStability(True, f"DM, plateau size and reachable gain stood still over {ROUNDS} rounds.")
+    width, narrow = last[-1].gain.hi - last[-1].gain.lo, allowed.gain_width * eps
+    if width > narrow:
+        return RoundStability(False, f"the reachable gain is known to {width:.3f} only (narrow is {narrow:g}).")
+    return RoundStability(True, f"DM, plateau size and reachable gain stood still over {allowed.rounds} rounds.")
 
 
-def _moved(before: RoundSummary, after: RoundSummary, eps: float) -> str | None:
-    if abs(after.dm - before.dm) > ROUND_MOVE * eps:
-        return f"DM moved from {before.dm:.3f} to {after.dm:.3f}"
-    if abs(after.gain - before.gain) > ROUND_MOVE * eps:
-        return f"the reachable gain moved from {before.gain:.3f} to {after.gain:.3f}"
-    if before.plateau_n is None or after.plateau_n is None:
+def _moved(before: RoundSummary, after: RoundSummary, eps: float, allowed: Tolerances) -> str | None:
+    if abs(after.dm.median - before.dm.median) > allowed.ceiling_move * eps:
+        return f"DM moved from {before.dm.median:.3f} to {after.dm.median:.3f}"
+    if abs(after.gain.median - before.gain.median) > allowed.gain_move * eps:
+        return f"the reachable gain moved from {before.gain.median:.3f} to {after.gain.median:.3f}"
+    old, new = before.plateau.median, after.plateau.median
+    if old is None or new is None:
         return "the plateau size was beyond the horizon"
-    if abs(after.plateau_n - before.plateau_n) > SIZE_MOVE * max(before.plateau_n, 1.0):
-        return f"the plateau size moved from {before.plateau_n:.0f} to {after.plateau_n:.0f}"
+    if abs(new - old) > allowed.size_move * max(old, 1.0):
+        return f"the plateau size moved from {old:.0f} to {new:.0f}"
     return None

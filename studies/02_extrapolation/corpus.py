@@ -114,6 +114,17 @@ def lcdb(learners: Sequence[str] | None = LEARNERS, sizes: Sequence[int] = (*SIZ
     return found
 
 
+def every_curve(learners: Sequence[str] | None = LEARNERS) -> list[tuple[str, int, str, pd.DataFrame]]:
+    """Source, data set, name and rows (with a score, by size) of every curve, for some or (None) all learners."""
+    table = _table().dropna(subset=["score"]).sort_values("n_cases")
+    groups = table.groupby(["dataset", "learner"], sort=True)
+    return [
+        (source_of(dataset), dataset, f"{dataset} {learner}", rows)
+        for (dataset, learner), rows in groups
+        if learners is None or learner in learners
+    ]
+
+
 def rising(curves: Sequence[Truth]) -> list[Truth]:
     """Those that truly rise over the trained sizes."""
     last = len(SIZES) - 1

@@ -24,7 +24,7 @@ import pandas as pd
 import pytest
 import SimpleITK
 
-from dicecast.adapters.campaign import RunOptions, _is_final, conclude
+from dicecast.adapters.loop import RunOptions, _is_final, conclude
 from dicecast.adapters.study import open_study
 
 DICECAST = Path(sys.executable).with_name("dicecast")

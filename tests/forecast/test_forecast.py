@@ -12,7 +12,7 @@ from dicecast.forecast.families import FAMILIES, NAMED
 from dicecast.forecast.forecast import Forecast, Question, forecast_curve
 from dicecast.forecast.scores import validate_scores
 from dicecast.forecast.stability import RoundSummary, drop_largest, round_stability
-from dicecast.forecast.types import SizeInterval
+from dicecast.forecast.types import Interval, SizeInterval
 
 
 def curve(means: dict[int, float], draws: int = 3, sd: float = 0.008, seed: int = 0) -> Curve:
@@ -176,7 +176,11 @@ def test_a_size_past_the_horizon_is_censored_not_made_up() -> None:
 def summary(
     number: int, dm: float = 0.8, gain: float = 0.005, width: float = 0.015, n: float | None = 60
 ) -> RoundSummary:
-    return RoundSummary(number, 20 * (number + 1), dm, n, gain, width)
+    ceiling = Interval(dm, dm - 0.01, dm + 0.01, 0.9)
+    size = SizeInterval(n, 40, 90, False, 0.9, 240)
+    return RoundSummary(
+        number, 20 * (number + 1), ceiling, size, Interval(gain, gain - width / 2, gain + width / 2, 0.9)
+    )
 
 
 def test_a_forecast_that_stands_still_and_is_narrow_is_stable() -> None:

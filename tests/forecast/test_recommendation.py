@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dicecast.forecast.costs import Costs
 from dicecast.forecast.curve import Curve, curves_from_scores
 from dicecast.forecast.errors import InputError
 from dicecast.forecast.forecast import Forecast, Question, forecast_curve
-from dicecast.forecast.recommendation import Costs, Situation, recommend, recommend_all
+from dicecast.forecast.recommendation import Situation, recommend, recommend_all
 from dicecast.forecast.scores import validate_scores
 from dicecast.forecast.stability import RoundSummary
+from dicecast.forecast.types import Interval, SizeInterval
 
 
 def curve(k: float, sizes: list[int], sd: float = 0.004, dm: float = 0.85, d0: float = 0.35, draws: int = 3) -> Curve:
@@ -31,7 +33,7 @@ def saturated() -> Forecast:
 def test_a_rising_curve_asks_for_more_cases_and_promises_a_score(rising: Forecast) -> None:
     found = recommend(rising)
     assert found.code == "annotate"
-    assert 0 < found.batch <= 80  # at most a doubling
+    assert 0 < found.batch <= 3 * 80  # the pool at most fourfold
     assert found.promise is not None
     assert found.promise.n == 80 + found.batch
     assert found.p_suffices is not None
@@ -73,7 +75,7 @@ def test_a_batch_fits_what_is_left_and_what_can_be_paid(rising: Forecast) -> Non
     assert recommend(rising, Situation(left=7)).batch == 7
     found = recommend(rising, Situation(costs=Costs(per_case=20, per_round=50, budget=150)))
     assert found.batch == 5
-    assert found.cost == {"amount": 150, "unit": "EUR"}
+    assert found.cost == {"amount": 150, "unit": "EUR", "cases": 100, "round": 50, "compute": 0}
 
 
 def test_two_sizes_ask_for_more_pilots() -> None:
@@ -101,12 +103,16 @@ def test_an_ill_behaved_curve_cannot_be_told() -> None:
 
 
 def test_a_stable_forecast_with_little_to_gain_stops(rising: Forecast) -> None:
-    still = tuple(RoundSummary(i, 80, 0.85, 80.0, 0.005, 0.012) for i in range(3))
-    gain = rising.reachable_gain
-    assert gain is not None
-    little = dataclasses.replace(gain, interval=dataclasses.replace(gain.interval, median=0.005), p_below_eps=0.8)
-    found = recommend(dataclasses.replace(rising, reachable_gain=little), Situation(history=still))
+    assert rising.expected is not None
+    now = rising.curve.n_annotated
+    little = Interval.of(rising.expected.scores(now + 14) - rising.expected.scores(now), 0.9)
+    assert 0.005 < little.median < 0.01
+    size = SizeInterval(100.0, 90.0, 110.0, False, 0.9, 320.0)
+    still = tuple(RoundSummary(i, now, Interval(0.85, 0.84, 0.86, 0.9), size, little) for i in range(3))
+    found = recommend(rising, Situation(left=14, history=still))
     assert found.code == "stop_stable"
+    moving = (*still[:2], dataclasses.replace(still[2], dm=Interval(0.88, 0.87, 0.89, 0.9)))
+    assert recommend(rising, Situation(left=14, history=moving)).code == "annotate"
 
 
 def test_a_goal_within_reach_counts_only_what_can_be_annotated() -> None:

@@ -13,15 +13,28 @@ import numpy as np
 import pandas as pd
 
 from .. import __version__
+from ..forecast.costs import Costs
 from ..forecast.curve import curves_from_scores
 from ..forecast.document import forecast_document
 from ..forecast.errors import InputError
-from ..forecast.forecast import HORIZON, Forecast, Question, forecast_curve
-from ..forecast.recommendation import Costs, Recommendation, Situation, recommend_all
+from ..forecast.forecast import Forecast, Question, forecast_curve
+from ..forecast.goal import PLATEAU, Goal
+from ..forecast.justification import justification
+from ..forecast.lookahead import LOOK_AHEAD
+from ..forecast.promises import Promise, PromiseOutcome, outcomes
+from ..forecast.recommendation import Recommendation, Situation, recommend_all
 from ..forecast.stability import RoundSummary
+from ..forecast.types import Interval
 from .execution import Outcome, Task, Workers, default_jobs, open_workers
 from .files import storage_errors
-from .findings import FalsePositives, ScheduleCheck, false_positives, limited_by_training, schedule_checks
+from .findings import (
+    FalsePositives,
+    ScheduleCheck,
+    false_positives,
+    hours_per_run,
+    limited_by_training,
+    schedule_checks,
+)
 from .nnunet import detect_device, require_nnunet
 from .nnunet.checks import check_cases, refuse_shared
 from .nnunet.dataset import CaseFiles, NnunetDataset, read_dataset
@@ -76,13 +89,20 @@ class Round:
     forecasts: list[Forecast]
     recommendation: Recommendation
     each: list[Recommendation]
-    """The recommendation of every curve, in the order of `forecasts`."""
+    """The recommendation of every curve that has a part in the decision, in the order of `forecasts`."""
     history: list[list[RoundSummary]]
     """Every curve's forecasts so far."""
+    outcomes: list[tuple[PromiseOutcome, ...]]
+    """What was promised for every curve after each batch, and what was observed."""
     schedule: list[ScheduleCheck]
     absent: list[FalsePositives]
     replay: bool
     """Whether the cases come from an already annotated pool."""
+
+    @property
+    def deciding(self) -> Forecast:
+        """The forecast of the curve that decides."""
+        return next(one for one in self.forecasts if one.curve.name == self.recommendation.curve)
 
 
 @dataclass(frozen=True)
@@ -309,12 +329,24 @@ def _free_disk(study: Study) -> None:
             remove_checkpoints(path)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a decision was asked for besides the study's own settings; None keeps those."""
+
+    goal: Goal | None = None
+    per_case: float | None = None
+    per_round: float | None = None
+    per_run: float | None = None
+    unit: str | None = None
+    budget: float | None = None
+    left: int | None = None
+    """Cases that could still be annotated."""
+    rounds_left: int | None = None
+    look_ahead: int = LOOK_AHEAD
+
+
 def conclude(
-    study: Study,
-    options: RunOptions | None = None,
-    question: Question | None = None,
-    costs: Costs | None = None,
-    left: int | None = None,
+    study: Study, options: RunOptions | None = None, question: Question | None = None, asked: Asked | None = None
 ) -> Round:
     """Forecast and recommend from the runs that are complete.
 
@@ -322,35 +354,32 @@ def conclude(
         study: At least one run must be complete.
         options: How the study is being run, if it is.
         question: Instead of the study's own.
-        costs: Instead of the study's own, with what is left of its budget.
-        left: Cases that could still be annotated, instead of those the study lists.
+        asked: What differs from the study's own settings.
 
     Raises:
-        InputError: No run is complete.
+        InputError: No run is complete, or no structure is left to decide by.
     """
     number = len(study.batches) - 1
     question = question or study_question(study)
     sizes, scores = study.pool_sizes, study_scores(study)
     curves = curves_from_scores(scores, n_annotated=sizes[-1], pool=sizes)
     forecasts = [forecast_curve(curve, question) for curve in curves]
-    earlier = [document for document in read_rounds(study) if document["round"] < number]
-    history = [[*_history(earlier, forecast), *_summary(number, forecast, question)] for forecast in forecasts]
+    rounds = read_rounds(study)
+    earlier = [document for document in rounds if document["round"] < number]
+    history = [[*_history(earlier, forecast, question.level), *_summary(number, forecast)] for forecast in forecasts]
     schedule = schedule_checks(study)
-    replay = bool(options and options.replay) or any(document["replay"] for document in read_rounds(study))
-    if left is None and (replay or study.waiting):
-        left = len(study.hidden if replay else study.waiting)
-    deadline = study.settings.cost.deadline_rounds
+    replay = bool(options and options.replay) or any(document["replay"] for document in rounds)
     situations = [
-        Situation(
-            left=left,
-            costs=costs or costs_now(study),
-            rounds_left=None if deadline is None else deadline - number,
-            history=tuple(past),
-            training_limited=limited_by_training(forecast.curve, schedule, question.eps),
-        )
+        _situation(study, forecast, past, schedule, replay, asked or Asked())
         for forecast, past in zip(forecasts, history, strict=True)
     ]
-    decision, each = recommend_all(forecasts, situations)
+    deciding = [i for i, situation in enumerate(situations) if situation is not None]
+    if not deciding:
+        raise InputError(
+            f"{study.folder / 'study.toml'}, [study]: goal must name a structure with a curve, found "
+            f"{study.settings.study.goal}; curves are {', '.join(curve.name for curve in curves)}."
+        )
+    decision, each = recommend_all([forecasts[i] for i in deciding], [s for s in situations if s is not None])
     return Round(
         number=number,
         study=study,
@@ -359,47 +388,99 @@ def conclude(
         recommendation=decision,
         each=each,
         history=history,
+        outcomes=[outcomes(one.curve, question, _promised(earlier, one.curve.name)) for one in forecasts],
         schedule=schedule,
         absent=false_positives(scores),
         replay=replay,
     )
 
 
+def _situation(
+    study: Study,
+    forecast: Forecast,
+    past: Sequence[RoundSummary],
+    schedule: Sequence[ScheduleCheck],
+    replay: bool,
+    asked: Asked,
+) -> Situation | None:
+    """What one curve's decision depends on; None where its structure takes no part in it."""
+    settings, curve = study.settings, forecast.curve
+    goal = settings.goal(curve.structure)
+    if goal is None:
+        return None
+    listed = len(study.hidden if replay else study.waiting) if replay or study.waiting else None
+    deadline = settings.cost.deadline_rounds
+    rounds_left = None if deadline is None else deadline - (len(study.batches) - 1)
+    return Situation(
+        goal=asked.goal or (None if goal.kind == PLATEAU else goal),
+        left=listed if asked.left is None else asked.left,
+        costs=costs_now(study, curve.arm, asked),
+        rounds_left=rounds_left if asked.rounds_left is None else asked.rounds_left,
+        draws=settings.pilots.draws_at(curve.n_annotated + 1),
+        look_ahead=asked.look_ahead,
+        history=tuple(past),
+        tolerances=settings.stability,
+        training_limited=limited_by_training(curve, schedule, forecast.question.eps),
+    )
+
+
 def study_question(study: Study) -> Question:
     """What a study asks of its curves."""
     asked, now = study.settings.study, study.pool_sizes[-1]
-    horizon = HORIZON * study.sizes()[-1]
-    reach = min(now + len(study.waiting), horizon) if study.waiting else None
+    reach = now + len(study.waiting) if study.waiting else None
     return Question(seed=asked.seed, level=asked.level, eps=asked.eps, reach=reach)
 
 
-def costs_now(study: Study) -> Costs:
-    """The study's costs, with the budget that is left after the rounds so far."""
+def costs_now(study: Study, arm: str, asked: Asked) -> Costs:
+    """The costs of an arm's cases and of a round, with the budget that is left after the rounds so far."""
     cost = study.settings.cost
+    per_case = next((one.per_case for one in study.settings.arms if one.name == arm), None)
+    per_case = cost.per_case if per_case is None else per_case
+    runs = len(study.settings.arms) * study.settings.pilots.draws_at(study.pool_sizes[-1] + 1)
+    per_run = cost.per_gpu_hour * (hours_per_run(study) or 0.0) if cost.per_gpu_hour else 0.0
     budget = cost.budget
     if budget is not None:
-        later = sum(len(batch) for batch in study.batches[1:])
-        budget = max(0.0, budget - later * (cost.per_case or 0) - (len(study.batches) - 1) * cost.per_round)
-    return Costs(cost.per_case, cost.per_round, cost.unit, budget)
+        later, rounds = sum(len(batch) for batch in study.batches[1:]), len(study.batches) - 1
+        budget = max(0.0, budget - later * (per_case or 0) - rounds * ((cost.per_round or 0) + per_run * runs))
+    own = Costs(per_case, cost.per_round, per_run, runs, cost.unit, budget)
+    return with_asked(own, asked)
 
 
-def _history(earlier: list[dict[str, Any]], forecast: Forecast) -> list[RoundSummary]:
-    curve = forecast.curve
-    key = (curve.arm, curve.structure, curve.metric, curve.test_set, curve.stratum)
+def with_asked(costs: Costs, asked: Asked) -> Costs:
+    """Costs with what was asked for instead."""
+    names = ("per_case", "per_round", "per_run", "unit", "budget")
+    given = {name: getattr(asked, name) for name in names if getattr(asked, name) is not None}
+    return dataclasses.replace(costs, **given)
+
+
+def _of_curve(document: Mapping[str, Any], forecast: Forecast) -> Mapping[str, Any] | None:
+    """The entry of a forecast's curve in an earlier round's document."""
     names = ("arm", "structure", "metric", "test_set", "stratum")
-    found = [
-        RoundSummary.of(document["round"], past)
-        for document in earlier
-        for past in document["forecast"]["curves"]
-        if tuple(past[name] for name in names) == key
-    ]
+    key = [getattr(forecast.curve, name) for name in names]
+    return next((past for past in document["forecast"]["curves"] if [past[name] for name in names] == key), None)
+
+
+def _history(earlier: Sequence[Mapping[str, Any]], forecast: Forecast, level: float) -> list[RoundSummary]:
+    pairs = [(document["round"], _of_curve(document, forecast)) for document in earlier]
+    found = [RoundSummary.from_document(number, past, level) for number, past in pairs if past is not None]
     return [one for one in found if one is not None]
 
 
-def _summary(number: int, forecast: Forecast, question: Question) -> list[RoundSummary]:
-    document = forecast_document([forecast], question, __version__)["curves"][0]
-    summary = RoundSummary.of(number, document)
+def _summary(number: int, forecast: Forecast) -> list[RoundSummary]:
+    summary = RoundSummary.of(number, forecast)
     return [] if summary is None else [summary]
+
+
+def _promised(earlier: Sequence[Mapping[str, Any]], curve: str) -> list[Promise]:
+    """The promises on record for a curve."""
+    found = []
+    for document in earlier:
+        for one in document["recommendations"]:
+            promise = one["promise"]
+            if one["curve"] == curve and promise is not None and "draws" in promise:
+                ends = Interval(promise["median"], promise["lo"], promise["hi"], document["forecast"]["level"])
+                found.append(Promise(promise["n"], promise["draws"], ends))
+    return found
 
 
 def round_document(result: Round) -> dict[str, Any]:
@@ -413,13 +494,24 @@ def round_document(result: Round) -> dict[str, Any]:
         "forecast": forecast_document(result.forecasts, question, __version__),
         "recommendation": recommendation_document(result),
         "recommendations": [one.document() for one in result.each],
+        "promises": [
+            {"curve": forecast.curve.name, **one.promise.document(), "observed": one.observed, "held": one.held}
+            for forecast, found in zip(result.forecasts, result.outcomes, strict=True)
+            for one in found
+        ],
         "false_positives": [dataclasses.asdict(one) for one in result.absent],
         "schedule_check": [{**dataclasses.asdict(check), "rise": check.rise} for check in result.schedule],
     }
 
 
 def recommendation_document(result: Round) -> dict[str, Any]:
-    """The recommendation, with the cases to annotate where the study lists some."""
-    found = result.recommendation
-    cases = result.study.next_cases(found.batch) if found.code == "annotate" and result.study.waiting else []
-    return {**found.document(), "cases": cases}
+    """The recommendation, with the cases to annotate where the study lists some, and how they were chosen."""
+    found, study = result.recommendation, result.study
+    named = found.code == "annotate" and bool(study.waiting)
+    chosen = {"rule": study.settings.next.select, "by": study.settings.next.by, "seed": study.next_seed}
+    return {
+        **found.document(),
+        "cases": study.next_cases(found.batch) if named else [],
+        "selection": chosen if named else None,
+        "justification": justification(result.deciding, found, __version__),
+    }
