@@ -403,6 +403,71 @@ def recommend(
 
 @app.command()
 @_guarded
+def simulate(
+    source: Annotated[
+        Path | None,
+        typer.Argument(help="Study folder or scores CSV; without it a guess is needed.", show_default=False),
+    ] = None,
+    start: Annotated[int | None, typer.Option(help="Guess: cases annotated at the start.", show_default=False)] = None,
+    score: Annotated[
+        str | None, typer.Option(help="Guess: score with them, a number or a range 0.65:0.75.", show_default=False)
+    ] = None,
+    ceiling: Annotated[
+        str | None, typer.Option(help="Guess: score with endless cases, 0.85:0.92.", show_default=False)
+    ] = None,
+    plateau: Annotated[
+        str | None, typer.Option(help="Guess: cases from which more add little, 150:600.", show_default=False)
+    ] = None,
+    run_sd: Annotated[
+        float | None, typer.Option(help="Guess: SD of a single run's score at the start.  \\[default: 0.01]")
+    ] = None,
+    reach: Reach = None,
+    target_score: Annotated[
+        float | None, typer.Option("--target", help="Score to reach, instead of the plateau.", show_default=False)
+    ] = None,
+    per_point: PerPoint = None,
+    per_case: PerCase = None,
+    per_round: PerRound = None,
+    unit: Unit = None,
+    budgets: Annotated[
+        str | None, typer.Option("--budget", help="One budget or several: 2000,4000,8000", show_default=False)
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="Most rounds of a campaign.")] = 6,
+    draws: Annotated[int, typer.Option(help="Draws trained at every size.")] = 3,
+    campaigns: Annotated[int, typer.Option(help="Campaigns to play.")] = 100,
+    compare: Annotated[bool, typer.Option("--compare", help="Also play simple rules on the same curves.")] = False,
+    level: Level = None,
+    eps: Eps = None,
+    seed: Seed = None,
+    arm: Arm = None,
+    structure: Structure = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Write a figure: FIGURE.svg and FIGURE.png.", show_default=False)
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes.  \\[default: one per core]", show_default=False)] = None,
+    target: Json = None,
+) -> None:
+    """Play the campaign on paper: rounds, cases, cost and chance of success, from a guess or from first scores."""
+    from .adapters import commands
+
+    wishes = commands.Wishes(eps=eps, arm=arm, structure=structure)
+    guess = {"start": start, "score": score, "ceiling": ceiling, "plateau": plateau, "run_sd": run_sd}
+    wanted = commands.Wanted(
+        terms=commands.terms_of(
+            target_score, per_point, eps, per_case, per_round, rounds=rounds, draws=draws, level=level
+        ),
+        budgets=commands.numbers_of(budgets, "budget"),
+        compared=compare,
+        seed=seed or 0,
+        jobs=jobs,
+        unit=unit or ("cases" if per_case is None else "EUR"),
+        figure=figure,
+    )
+    _show(*commands.simulate(source, guess, wishes, reach, campaigns, wanted), target)
+
+
+@app.command()
+@_guarded
 def compare(
     source: SourcePath,
     arms: Annotated[

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import signal
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,10 +21,13 @@ from ..forecast.costs import Costs
 from ..forecast.curve import Curve, curves_from_scores, not_forecast
 from ..forecast.document import comparison_document, curve_document, forecast_document
 from ..forecast.errors import InputError, StorageError
-from ..forecast.forecast import FEWEST_SIZES, Forecast, Question, forecast_curve
-from ..forecast.goal import TARGET, VALUE, Goal
+from ..forecast.forecast import FEWEST_SIZES, Forecast, Question, forecast_curve, horizon_of
+from ..forecast.goal import PLATEAU, TARGET, VALUE, Goal
+from ..forecast.guess import Guess, truths_of
 from ..forecast.justification import justification
+from ..forecast.quadrature import quadrature
 from ..forecast.recommendation import Situation, recommend_all
+from ..forecast.simulation import Terms, Truth
 from ..forecast.stability import DropLargest, drop_largest
 from . import loop, terminal
 from .figures import write_figures
@@ -34,7 +35,10 @@ from .files import read_text, write_text
 from .initialise import NewStudy, TestChoice, create_study
 from .loop import Asked as Asked
 from .loop import Round, RunOptions, conclude, run_study
-from .progress import progress_bars, run_display
+from .parallel import mapped
+from .progress import run_display
+from .simulate import Wanted as Wanted
+from .simulate import simulate as run_simulation
 from .status import study_status
 from .study import Study, open_study, study_scores
 from .tables import read_scores, write_csv
@@ -155,29 +159,16 @@ def quick_forecast(
     Returns:
         Report, document, and whether no curve could be forecast.
     """
-    if jobs is not None and jobs < 1:
-        raise InputError(f"--jobs must be >= 1, found {jobs}.")
     read = _read(source, wishes)
     document = forecast_document([], read.question, __version__)
     work = partial(_quick_entry, question=read.question)
-    with ExitStack() as stack:
-        bar = stack.enter_context(progress_bars(console))
-        if len(read.curves) < FEW_CURVES or jobs == 1:
-            entries: Iterable[dict[str, Any]] = map(work, read.curves)
-        else:
-            pool = stack.enter_context(get_context("spawn").Pool(jobs, _leave_interrupts_to_the_parent))
-            entries = pool.imap(work, read.curves, chunksize=FEW_CURVES // 5)
-        document["curves"] += bar.track(entries, total=len(read.curves), description="forecasting")
+    document["curves"] = mapped(work, read.curves, jobs, FEW_CURVES, "forecasting", console)
     untold = all(entry["verdict"]["code"] in UNTOLD for entry in document["curves"])
     return terminal.quick_report(document["curves"], read.question), document, untold
 
 
 def _quick_entry(curve: Curve, question: Question) -> dict[str, Any]:
     return curve_document(forecast_curve(curve, question, quick=True))
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def forecast(
@@ -258,6 +249,102 @@ def goal_of(target: float | None, per_point: float | None) -> Goal | None:
     if target is not None:
         return Goal(TARGET, target)
     return None if per_point is None else Goal(VALUE, per_point)
+
+
+def simulate(
+    source: Path | None, guess: Mapping[str, Any], wishes: Wishes, reach: int | None, count: int, wanted: Wanted
+) -> Answer:
+    """Play campaigns on a guess, or on the posterior of a source's curve.
+
+    Args:
+        source: Study or CSV; None takes the guess.
+        guess: Texts of `start`, `score`, `ceiling`, `plateau` and the SD of a run; None where not given.
+        wishes: Which curve of the source.
+        reach: Cases that could ever be annotated.
+        count: Campaigns.
+        wanted: Goal, costs, budgets.
+    """
+    if count < 1:
+        raise InputError(f"--campaigns must be >= 1, found {count}.")
+    console = Console(stderr=True)
+    if source is not None:
+        given = [name for name, value in guess.items() if value is not None]
+        if given:
+            raise InputError(f"a source and a guess (--{given[0].replace('_', '-')}) do not go together: give one.")
+        return run_simulation(_truths_of_source(source, wishes, reach, count, wanted.seed), wanted, console)
+    missing = [name for name in ("start", "score", "ceiling", "plateau") if guess[name] is None]
+    if missing or reach is None:
+        raise InputError(
+            f"a guess needs --start, --score, --ceiling, --plateau and --reach, or give a study or a scores CSV; "
+            f"missing: {', '.join('--' + name for name in [*missing, *([] if reach else ['reach'])])}."
+        )
+    score, ceiling, plateau = (range_of(guess[name], name) for name in ("score", "ceiling", "plateau"))
+    made = Guess(
+        guess["start"],
+        score,
+        ceiling,
+        plateau,
+        run_sd=_first(guess["run_sd"], Guess.run_sd),
+        eps=_first(wishes.eps, Guess.eps),
+    )
+    return run_simulation(made.truths(reach, count, wanted.seed), wanted, console)
+
+
+def terms_of(
+    target: float | None,
+    per_point: float | None,
+    eps: float | None,
+    per_case: float | None,
+    per_round: float | None,
+    *,
+    rounds: int,
+    draws: int,
+    level: float | None,
+) -> Terms:
+    """Goal and costs of simulated campaigns; a case costs 1 where nothing is said."""
+    for name, value in (("per-case", per_case), ("per-round", per_round)):
+        if value is not None and not (0 if name == "per-round" else 1e-12) <= value < math.inf:
+            raise InputError(f"--{name} must be {'>= 0' if name == 'per-round' else '> 0'}, found {value:g}.")
+    goal = goal_of(target, per_point) or Goal(PLATEAU, Question.eps if eps is None else eps)
+    return Terms(
+        goal=goal,
+        rounds=rounds,
+        draws=draws,
+        per_case=1.0 if per_case is None else per_case,
+        per_round=per_round,
+        level=Question.level if level is None else level,
+    )
+
+
+def _truths_of_source(source: Path, wishes: Wishes, reach: int | None, count: int, seed: int) -> list[Truth]:
+    read = _read(source, dataclasses.replace(wishes, seed=seed))
+    curves = [curve for curve in read.curves if len(curve.sizes) >= FEWEST_SIZES]
+    if len(curves) != 1:
+        names = ", ".join(curve.name for curve in curves) or "none with three sizes"
+        raise InputError(f"{source}: one curve must be chosen with --arm and --structure, found {names}.")
+    (curve,) = curves
+    return truths_of(quadrature(curve, seed), reach or read.question.reach or horizon_of(curve), count, seed)
+
+
+def range_of(text: str, name: str) -> tuple[float, float]:
+    """A number, or two joined by a colon."""
+    try:
+        ends = [float(part) for part in text.split(":")]
+    except ValueError:
+        ends = []
+    if len(ends) not in (1, 2):
+        raise InputError(f"--{name} must be a number or a range low:high, found {text!r}.")
+    return ends[0], ends[-1]
+
+
+def numbers_of(text: str | None, name: str) -> tuple[float | None, ...]:
+    """Numbers separated by commas; a single None where nothing is given."""
+    if text is None:
+        return (None,)
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip()) or (None,)
+    except ValueError as error:
+        raise InputError(f"--{name} must be numbers separated by commas, found {text!r}.") from error
 
 
 def compare(source: Path, wishes: Wishes, arms: str | None) -> tuple[RenderableType, Any, bool]:

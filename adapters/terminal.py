@@ -21,6 +21,7 @@ from ..forecast.prior import AVERAGE
 from ..forecast.promises import PromiseOutcome
 from ..forecast.recommendation import Recommendation
 from ..forecast.stability import DropLargest, RoundSummary
+from ..forecast.summary import Summary, needed_cases
 from ..forecast.types import Interval, SizeInterval
 from ..forecast.verdict import NOTABLE
 from .findings import FalsePositives, ScheduleCheck
@@ -389,6 +390,32 @@ def _differences_table(title: str, column: str, differences: Sequence[SizeDiffer
 
 def _signed(interval: Interval) -> tuple[str, str]:
     return f"{interval.median:+.3f}", f"[{interval.lo:+.3f}, {interval.hi:+.3f}]"
+
+
+def simulation_report(found: Sequence[Summary], unit: str) -> RenderableType:
+    """Campaigns on paper: chance of success, cases, rounds and cost of every policy under every budget."""
+    first = found[0]
+    truth, terms = first.played[0].truth, first.terms
+    level = f"[{terms.level:.0%}]"
+    budgets = {one.terms.budget for one in found} != {None}
+    columns = ["policy", *(["budget"] if budgets else []), "success", "cases", level, "rounds", f"cost, {unit}", level]
+    table = _table(f"{len(first.played)} campaigns on paper from {truth.start} of {truth.n_max} cases", *columns)
+    for one in found:
+        cases, rounds, cost = one.over("collected"), one.over("rounds"), one.over("cost")
+        budget = ["none" if one.terms.budget is None else f"{one.terms.budget:g}"] if budgets else []
+        success = "-" if one.success is None else f"{one.success:.0%}"
+        ends = [f"[{found.lo:.0f}, {found.hi:.0f}]" for found in (cases, cost)]
+        numbers = [f"{cases.median:.0f}", ends[0], f"{rounds.median:.0f}", f"{cost.median:.0f}", ends[1]]
+        table.add_row(one.policy, *budget, success, *numbers)
+    needed = needed_cases(first.played, terms)
+    goal = f"to {terms.goal.words(truth.n_max)}"
+    ours = (
+        f"Goal: {goal}. It is out of reach on some of the curves."
+        if needed is None
+        else f"Goal: {goal}; that truly needs {needed.median:.0f} [{needed.lo:.0f}, {needed.hi:.0f}] cases in all."
+    )
+    rest = f"Costs: {terms.per_case:g} {unit} a case, {terms.of_round(truth):g} a round; at most {terms.rounds} rounds."
+    return Group(table, Text(ours, "dim"), Text(rest, "dim"))
 
 
 def history_report(history: Sequence[RoundSummary]) -> list[RenderableType]:

@@ -69,7 +69,7 @@ def expected_left(posterior: Posterior, n_max: int, sizes: Sequence[int], draws:
     n, r = np.array(sizes, dtype=float), np.array(draws, dtype=float)
     variance = tau0**2 / r + tau1**2 * (1 / n + (r - 1) / pool) / r + misfit**2
     inner = every[:-1, :-1] + np.diag(variance)
-    explained = every[-1, :-1] @ np.linalg.solve(inner, every[:-1, -1])
+    explained = float(every[-1, :-1] @ np.linalg.solve(inner, every[:-1, -1]))
     return float(np.sqrt(max(before - explained, 0.0) / before))
 
 

@@ -147,6 +147,11 @@ class Played:
     outcomes: tuple[PromiseOutcome, ...]
     """What was promised for each batch and what was observed."""
 
+    def met(self, goal: Goal) -> bool:
+        """Whether the goal is met with the cases collected."""
+        needed = self.truth.needed(goal)
+        return needed is not None and self.collected >= needed
+
     @property
     def gap(self) -> float:
         """What annotating everything would still add."""
