@@ -199,9 +199,21 @@ def init(
     ] = "3d_fullres",
     sizes: Annotated[
         str | None,
-        typer.Option(help="Sizes trained at round 0.  \\[default: 5 sizes, each half of the next]", show_default=False),
+        typer.Option(help="Sizes trained at round 0.  \\[default: proposed with the draws]", show_default=False),
     ] = None,
-    draws: Annotated[str, typer.Option(help="Draws per size; 3,3,1 gives one number per size.")] = "3",
+    draws: Annotated[
+        str | None,
+        typer.Option(
+            help="Draws per size; 3,3,1 gives one number per size.  \\[default: proposed with the sizes, else 3]",
+            show_default=False,
+        ),
+    ] = None,
+    gpu_hours: Annotated[
+        float | None, typer.Option(help="Hours of training that the proposed pilots may take.", show_default=False)
+    ] = None,
+    seconds_per_iteration: Annotated[
+        float | None, typer.Option(help="As dicecast doctor --benchmark measures it.", show_default=False)
+    ] = None,
     cases: Annotated[
         Path | None,
         typer.Option(
@@ -256,6 +268,7 @@ def init(
         cases_table=cases,
         trainer=trainer,
         schedule_check=schedule_check,
+        runs=commands.runs_for(gpu_hours, seconds_per_iteration, training, len(configuration.split(","))),
     )
     Console().print(commands.initialise(asked, Console(stderr=True)))
 

@@ -25,14 +25,15 @@ from ..forecast.forecast import FEWEST_SIZES, Forecast, Question, forecast_curve
 from ..forecast.goal import PLATEAU, TARGET, VALUE, Goal
 from ..forecast.guess import Guess, truths_of
 from ..forecast.justification import justification
-from ..forecast.quadrature import quadrature
+from ..forecast.pilots import FEWEST_RUNS, Design
+from ..forecast.quadrature import DRAWS, quadrature
 from ..forecast.recommendation import Situation, recommend_all
 from ..forecast.simulation import Terms, Truth
 from ..forecast.stability import DropLargest, drop_largest
 from . import loop, terminal
 from .figures import write_figures
 from .files import read_text, write_text
-from .initialise import NewStudy, TestChoice, create_study
+from .initialise import RUNS, NewStudy, TestChoice, create_study
 from .loop import Asked as Asked
 from .loop import Round, RunOptions, conclude, run_study
 from .parallel import mapped
@@ -75,15 +76,15 @@ class Wishes:
 
 
 def new_study(
-    test: str, configuration: str, sizes: str | None, draws: str, training: Mapping[str, Any], **plain: Any
+    test: str, configuration: str, sizes: str | None, draws: str | None, training: Mapping[str, Any], **plain: Any
 ) -> NewStudy:
     """The arguments of `init`, parsed; those in `plain` need no parsing."""
-    counts = _numbers(draws, "draws")
+    counts = _numbers(draws, "draws") if draws else []
     return NewStudy(
         test=_test_choice(test),
         configurations=tuple(name.strip() for name in configuration.split(",") if name.strip()),
         sizes=tuple(sorted(_numbers(sizes, "sizes"))) if sizes else (),
-        draws=counts[0] if len(counts) == 1 else counts,
+        draws=None if not counts else counts[0] if len(counts) == 1 else counts,
         training={key: value for key, value in training.items() if value is not None},
         **plain,
     )
@@ -102,6 +103,8 @@ def initialise(asked: NewStudy, console: Console) -> RenderableType:
     if len(created.warnings) > 10:
         lines.append(Text(f"... and {len(created.warnings) - 10} more warnings.", "yellow"))
     pilots = study.settings.pilots
+    if created.design is not None:
+        lines.append(Text(_design_words(created.design, study)))
     lines += [
         Text(f"Study {study.folder}", "bold"),
         Text(f"{study.pool_sizes[-1]} cases in the pool, {len(study.test)} held out as the test set (see cases.csv)."),
@@ -109,6 +112,42 @@ def initialise(asked: NewStudy, console: Console) -> RenderableType:
         Text(f"Look through {study.folder / 'study.toml'}, then: dicecast run {study.folder}"),
     ]
     return Group(*lines)
+
+
+def runs_for(hours: float | None, seconds: float | None, training: Mapping[str, Any], arms: int) -> int:
+    """Pilot runs per configuration that fit into GPU-hours; by default what a proposal spends.
+
+    Raises:
+        InputError: One is given without the other, or the hours pay for too few runs.
+    """
+    if hours is None and seconds is None:
+        return RUNS
+    if hours is None or seconds is None:
+        raise InputError(
+            "--gpu-hours and --seconds-per-iteration go together: dicecast doctor --benchmark measures the second."
+        )
+    if not (0 < hours < math.inf and 0 < seconds < math.inf):
+        raise InputError(f"GPU-hours and seconds per iteration must be > 0, found {hours:g} and {seconds:g}.")
+    each = seconds * (training["epochs"] or 1000) * (training["iterations"] or 250) / 3600
+    runs = int(hours / each / arms + 1e-9)
+    if runs < FEWEST_RUNS:
+        raise InputError(
+            f"{hours:g} GPU-hours pay for {runs} runs of {each:.2f} h per configuration; a design needs at least "
+            f"{FEWEST_RUNS}. Train shorter (--epochs, --iterations) or give {FEWEST_RUNS * each * arms:.1f} hours."
+        )
+    return runs
+
+
+def _design_words(design: Design, study: Study) -> str:
+    """What was proposed and what it would take."""
+    arms, pilots = study.settings.arms, study.settings.pilots
+    iterations = sum(t.epochs * t.iterations for t in (arm.training(pilots) for arm in arms)) * design.runs
+    pairs = ", ".join(f"{n} x {draws}" for n, draws in zip(design.sizes, design.draws, strict=True))
+    return (
+        f"Proposed pilots (cases x draws): {pairs}; {design.runs * len(arms)} runs, {iterations} iterations in all. "
+        f"They are expected to leave {design.left:.0%} of the doubt about what more cases would add. Hours: iterations "
+        "x the seconds of one (dicecast doctor --benchmark)."
+    )
 
 
 def run(folder: Path, replay: bool, until_all: bool, jobs: int | None, device: str | None, console: Console) -> Answer:
@@ -216,12 +255,12 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
             raise InputError(f"--{name.replace('_', '-')} must be >= {least}, found {value}.")
     read = _read(source, dataclasses.replace(wishes, left=asked.left))
     if read.study is not None and wishes.plain:
-        result = conclude(read.study, question=read.question, asked=asked)
+        result = conclude(read.study, question=read.question, asked=asked, quick=True)
         decision, each = result.recommendation, result.each
         answer = loop.recommendation_document(result)
         kept = result.outcomes
     else:
-        forecasts = [forecast_curve(curve, read.question) for curve in read.curves]
+        forecasts = [forecast_curve(curve, read.question, quick=True, draws=DRAWS) for curve in read.curves]
         own = Situation(
             goal=asked.goal,
             left=asked.left,

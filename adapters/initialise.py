@@ -6,13 +6,14 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..forecast.errors import InputError, StorageError
+from ..forecast.pilots import FEWEST, Design, design_pilots
 from .files import write_text
 from .nnunet.checks import CaseFacts, check_cases, refuse_shared
 from .nnunet.dataset import NnunetDataset, read_dataset
@@ -24,6 +25,10 @@ TestChoice = int | float | list[str]
 TrainingKeys = dict[str, int | float | str]
 
 
+RUNS = 15
+"""Pilot runs that a proposal spends unless told otherwise."""
+DRAWS = 3
+"""Draws per size where only sizes are given."""
 EXAMPLES = {
     "batch": 12,
     "features": 32,
@@ -44,7 +49,7 @@ dataset = {dataset}
 seed = {seed}
 level = 0.9        # probability of every interval
 eps = 0.01         # the plateau is where more cases add at most this much
-goal = "plateau"
+goal = "plateau"   # or "value" (see [cost]), or per structure: {{ kidney = 0.95, tumour = "plateau", cyst = "ignore" }}
 
 [test]             # held out and never trained on; the cases that were drawn are in cases.csv
 cases = {test}
@@ -71,11 +76,24 @@ iterations = {iterations}   # per epoch
 structures = {structures}    # names from dataset.json; empty scores all of them
 
 [cost]             # what annotating costs, for `recommend`
-# per_case = 20.0
-# per_round = 0.0
-# unit = "EUR"     # or "minutes"
-# budget = 1000.0  # for all cases annotated after round 0
+# per_case = 20.0    # an [[arm]] may have its own, say for reviewing instead of drawing
+# per_round = 100.0  # waiting, meetings; left out it is weighed as 5 % of annotating everything
+# per_gpu_hour = 2.0
+# per_point = 500.0  # what 0.01 of score is worth, for goal = "value"
+# unit = "EUR"       # or "minutes"
+# budget = 1000.0    # for all cases annotated after round 0, and their rounds
 # deadline_rounds = 5
+
+[stability]        # the forecast stands still when, over the last rounds, nothing moved more than this
+# rounds = 3
+# ceiling_move = 1.0 # DM, in units of eps
+# gain_move = 1.0    # reachable gain, in units of eps
+# size_move = 0.25   # plateau size, as a share
+# gain_width = 2.0   # and the interval of the gain is no wider than this, in units of eps
+
+[next]             # which cases are annotated next, when cases.csv lists some without annotation
+select = "random"  # "stratified": the annotated cases get the mix of all cases in the columns of `by`
+# by = ["site", "scanner"]
 
 [execution]
 engine = "local"
@@ -95,7 +113,11 @@ class NewStudy:
     """Number, fraction or list of test cases."""
     configurations: tuple[str, ...] = ("3d_fullres",)
     sizes: tuple[int, ...] = ()
-    draws: int | list[int] = 3
+    """Empty proposes sizes."""
+    draws: int | list[int] | None = None
+    """None proposes draws with the sizes, 3 where sizes are given."""
+    runs: int = RUNS
+    """Pilot runs per configuration that a proposal may spend."""
     structures: tuple[str, ...] = ()
     """What is scored; empty scores every structure of the dataset."""
     seed: int = 0
@@ -117,6 +139,8 @@ class Created:
 
     study: Study
     warnings: tuple[str, ...]
+    design: Design | None
+    """The pilots that were proposed; None where sizes or draws were given."""
 
 
 def create_study(asked: NewStudy) -> Created:
@@ -143,11 +167,26 @@ def create_study(asked: NewStudy) -> Created:
     table = _with_roles(table, test, facts)
     pool = list(table.loc[table["role"] == "pool", "case"])
     _check_pool(pool, test, table, facts, dataset)
+    design = _design(asked, len(pool))
+    if design is not None:
+        asked = replace(asked, sizes=design.sizes, draws=_shortest(design.draws))
     text = _study_toml(asked, target.name, dataset, asked.sizes or default_sizes(len(pool)))
     _check_text(text, len(pool), target)
     _write(target, text, table)
     warnings = [warning for fact in facts.values() for warning in fact.warnings]
-    return Created(open_study(target), tuple(warnings))
+    return Created(open_study(target), tuple(warnings), design)
+
+
+def _design(asked: NewStudy, pool: int) -> Design | None:
+    """Sizes and draws that tell most about the decision for the runs there are, where neither was given."""
+    if asked.sizes or asked.draws is not None or pool < FEWEST + 1:
+        return None
+    return design_pilots(pool, asked.runs, seed=asked.seed)
+
+
+def _shortest(draws: Sequence[int]) -> int | list[int]:
+    """Draws per size as `study.toml` writes them: a number where they are all the same."""
+    return draws[0] if len(set(draws)) == 1 else list(draws)
 
 
 def _check_asked(asked: NewStudy) -> None:
@@ -294,7 +333,7 @@ def _study_toml(asked: NewStudy, name: str, dataset: NnunetDataset, sizes: Seque
         "seed": asked.seed,
         "test": asked.test,
         "sizes": list(sizes),
-        "draws": asked.draws,
+        "draws": DRAWS if asked.draws is None else asked.draws,
         "schedule_check": asked.schedule_check,
         "epochs": training["epochs"],
         "iterations": training["iterations"],

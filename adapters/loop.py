@@ -22,6 +22,7 @@ from ..forecast.goal import PLATEAU, Goal
 from ..forecast.justification import justification
 from ..forecast.lookahead import LOOK_AHEAD
 from ..forecast.promises import Promise, PromiseOutcome, outcomes
+from ..forecast.quadrature import DRAWS
 from ..forecast.recommendation import Recommendation, Situation, recommend_all
 from ..forecast.stability import RoundSummary
 from ..forecast.types import Interval
@@ -346,7 +347,12 @@ class Asked:
 
 
 def conclude(
-    study: Study, options: RunOptions | None = None, question: Question | None = None, asked: Asked | None = None
+    study: Study,
+    options: RunOptions | None = None,
+    question: Question | None = None,
+    asked: Asked | None = None,
+    *,
+    quick: bool = False,
 ) -> Round:
     """Forecast and recommend from the runs that are complete.
 
@@ -355,6 +361,7 @@ def conclude(
         options: How the study is being run, if it is.
         question: Instead of the study's own.
         asked: What differs from the study's own settings.
+        quick: Only what the decision needs; it is the same.
 
     Raises:
         InputError: No run is complete, or no structure is left to decide by.
@@ -363,7 +370,7 @@ def conclude(
     question = question or study_question(study)
     sizes, scores = study.pool_sizes, study_scores(study)
     curves = curves_from_scores(scores, n_annotated=sizes[-1], pool=sizes)
-    forecasts = [forecast_curve(curve, question) for curve in curves]
+    forecasts = [forecast_curve(curve, question, quick=quick, draws=DRAWS) for curve in curves]
     rounds = read_rounds(study)
     earlier = [document for document in rounds if document["round"] < number]
     history = [[*_history(earlier, forecast, question.level), *_summary(number, forecast)] for forecast in forecasts]

@@ -26,6 +26,7 @@ from .forecast import Question, forecast_curve
 from .goal import Goal
 from .lookahead import LOOK_AHEAD
 from .promises import PromiseOutcome, outcomes
+from .quadrature import DRAWS
 from .recommendation import Recommendation, Situation, recommend_all
 from .scores import KEY, validate_scores
 
@@ -104,7 +105,7 @@ class Campaign:
         pools = tuple(sorted({*self.pools, now}))
         if self.left is not None and pools[-1] - pools[0] > self.left:
             raise InputError(f"{self.left} cases were left at {pools[0]}, but {pools[-1]} are said to be annotated.")
-        return replace(self, scores=every.sort_values(KEY, ignore_index=True), pools=pools)
+        return replace(self, scores=every.sort_values(KEY, ignore_index=True)[sorted(every.columns)], pools=pools)
 
     def curves(self) -> list[Curve]:
         """The curves so far.
@@ -135,7 +136,7 @@ class Campaign:
         if left is not None:
             question = replace(question, reach=self.n_annotated + left)
         curves = self.curves()
-        forecasts = [forecast_curve(curve, question, backtest=False, quick=True) for curve in curves]
+        forecasts = [forecast_curve(curve, question, quick=True, draws=DRAWS) for curve in curves]
         return recommend_all(forecasts, [self._situation(curve.structure) for curve in curves])
 
     def promises(self) -> dict[str, tuple[PromiseOutcome, ...]]:
@@ -190,9 +191,7 @@ class Campaign:
         try:
             found: dict[str, Any] = json.loads(text)
             if found["format"] != FORMAT:
-                raise InputError(
-                    f"this campaign has format {found['format']}, this dicecast reads {FORMAT}. Update it."
-                )
+                raise InputError(f"a campaign must have format {FORMAT}, found {found['format']}. Update dicecast.")
             scores = None
             if found["scores"] is not None:
                 scores = validate_scores(pd.read_csv(io.StringIO(found["scores"]), dtype=str, keep_default_na=False))

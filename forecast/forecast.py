@@ -15,7 +15,7 @@ from .noise import overlap
 from .population import population_posterior
 from .posterior import Posterior
 from .prior import AVERAGE, shipped_prior
-from .quadrature import quadrature
+from .quadrature import DRAWS, quadrature
 from .sampler import sample_posterior
 from .types import FloatArray, Interval, SizeInterval
 from .verdict import Verdict, verdict_of
@@ -238,7 +238,12 @@ def horizon_of(curve: Curve) -> int:
 
 
 def forecast_curve(
-    curve: Curve, question: Question | None = None, *, backtest: bool = True, quick: bool = False
+    curve: Curve,
+    question: Question | None = None,
+    *,
+    backtest: bool = True,
+    quick: bool = False,
+    draws: int | None = None,
 ) -> Forecast:
     """Fit a curve by least squares and MCMC, average the families, and say what follows.
 
@@ -247,6 +252,8 @@ def forecast_curve(
         question: What to report; defaults as in `Question`.
         backtest: Also forecast larger sizes from smaller ones, and under other priors.
         quick: Everything by quadrature, without the backtest and without each family on its own.
+        draws: Draws of a posterior by quadrature; by default fewer when `quick`. With `DRAWS` a quick forecast
+            expects what the full one does, so that the same is decided.
 
     Raises:
         InputError: The scope is the population but nothing is known of the spread over test cases; the reach is smaller
@@ -262,8 +269,9 @@ def forecast_curve(
         sizes = ", ".join(map(str, curve.sizes))
         reason = f"{len(curve.sizes)} size(s) trained ({sizes}); a forecast needs at least {FEWEST_SIZES}, better 5."
         return Forecast(curve, question, Verdict("too_few_sizes", reason))
-    posterior = _posterior(curve, question, NAMED.name, quick)
-    expected = posterior if question.model == NAMED.name else _posterior(curve, question, question.model, quick)
+    draws = draws or (BESIDE if quick else DRAWS)
+    posterior = _posterior(curve, question, NAMED.name, quick, draws)
+    expected = posterior if question.model == NAMED.name else _posterior(curve, question, question.model, quick, draws)
     plateau = plateau_of(posterior, question)
     reachable, doubling = gains(expected, question)
     check = predictive_check(expected if question.scope == SCOPES[0] else quadrature(curve, question.seed))
@@ -287,14 +295,12 @@ def forecast_curve(
     )
 
 
-def _posterior(curve: Curve, question: Question, model: str, quick: bool) -> Posterior:
+def _posterior(curve: Curve, question: Question, model: str, quick: bool, draws: int) -> Posterior:
     """MCMC for one family, quadrature for the average, for the population and for haste."""
     if question.scope == "population":
         return population_posterior(curve, question.seed, model=model)
-    if quick:
-        return quadrature(curve, question.seed, model=model, draws=BESIDE)
-    if model == AVERAGE:
-        return quadrature(curve, question.seed, model=model)
+    if quick or model == AVERAGE:
+        return quadrature(curve, question.seed, model=model, draws=draws)
     return sample_posterior(curve, question.seed, model=model)
 
 

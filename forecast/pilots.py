@@ -29,6 +29,8 @@ DRAWS = 2
 """Fewest draws at a size: with one, noise cannot be told from the curve."""
 FEWEST, MOST = 3, 7
 """Fewest and most sizes of a design."""
+FEWEST_RUNS = DRAWS * FEWEST
+"""Pilot runs below which nothing is designed."""
 AMONG = 1000
 """Draws of the curve that a design is judged by."""
 
@@ -88,8 +90,8 @@ def design_pilots(pool: int, runs: int, n_max: int | None = None, seed: int = 0)
     Raises:
         InputError: Fewer than 6 runs, or a pool too small for three sizes.
     """
-    if runs < DRAWS * FEWEST:
-        raise InputError(f"a design needs at least {DRAWS * FEWEST} pilot runs, found {runs}.")
+    if runs < FEWEST_RUNS:
+        raise InputError(f"a design needs at least {FEWEST_RUNS} pilot runs, found {runs}.")
     if pool < FEWEST + 1:
         raise InputError(f"a design needs at least {FEWEST + 1} annotated cases, found {pool}.")
     guess = quadrature(_guessed(pool), seed, draws=AMONG)
