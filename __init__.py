@@ -10,6 +10,7 @@ The public API is pure statistics: from a table of scores to curves, forecasts a
 
 __version__ = "0.1.0"
 
+from .forecast.campaign import Campaign
 from .forecast.comparison import Comparison, compare_curves
 from .forecast.costs import Costs
 from .forecast.curve import Curve, curves_from_scores
@@ -18,6 +19,7 @@ from .forecast.errors import DicecastError, InputError, WorkError
 from .forecast.export import to_datatree
 from .forecast.fit import LeastSquaresFit, least_squares
 from .forecast.forecast import Forecast, Question, forecast_curve, gain_draws
+from .forecast.goal import Goal
 from .forecast.posterior import Posterior
 from .forecast.quadrature import quadrature
 from .forecast.recommendation import Recommendation, Situation, recommend
@@ -26,11 +28,13 @@ from .forecast.scores import validate_scores
 from .forecast.stability import drop_largest
 
 __all__ = [
+    "Campaign",
     "Comparison",
     "Costs",
     "Curve",
     "DicecastError",
     "Forecast",
+    "Goal",
     "InputError",
     "LeastSquaresFit",
     "Posterior",

@@ -231,7 +231,7 @@ def forecast(
             parts.append(terminal.stability_report(dropped, question.level))
             entry["stability"] = _stability(dropped)
         if stability and result and len(result.history[i]) > 1:
-            parts += [*terminal.history_report(result.history[i]), Text("")]
+            parts += [terminal.history_table(result.history[i]), Text("")]
     if result and result.schedule:
         parts += [terminal.schedule_table(result.schedule, question.eps), Text("")]
     parts += [Text(f"Not forecast: {words}.", "dim") for words in read.not_forecast]

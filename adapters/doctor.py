@@ -126,7 +126,9 @@ def _report(found: dict[str, Any], problems: list[str]) -> RenderableType:
     )
     table.add_row("device", found["device"] or "none: torch is not installed")
     for configuration, seconds in found.get("seconds_per_iteration", {}).items():
-        table.add_row(f"{configuration}", f"{seconds:g} s per iteration with nnU-Net's own plan on a small phantom")
+        hours = seconds * 1000 * 250 / 3600
+        words = f"{seconds:g} s per iteration with nnU-Net's own plan on a small phantom: {hours:.1f} h for a run of"
+        table.add_row(configuration, f"{words} 1000 x 250 (init --gpu-hours H --seconds-per-iteration {seconds:g})")
     dataset = found.get("dataset")
     if dataset and dataset["usable"]:
         table.add_row(

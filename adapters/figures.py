@@ -123,24 +123,28 @@ def _draw(axes: Any, forecast: Forecast) -> None:
 
 
 def simulation_figure(found: Sequence[Summary], unit: str, path: Path) -> list[Path]:
-    """Curves and where our campaigns ended on them; and the chance of success by cost for every policy.
+    """Curves and where our campaigns ended on them; and the chance of success by cost, and by budget.
+
+    Both are of the largest budget; diamonds show the chance under every budget.
 
     Returns:
         The files written, `path` with .svg and .png.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.6, 4.2), layout="constrained")
+    largest = [one for one in found if one.terms.budget == found[-1].terms.budget]
+    figure = Figure(figsize=(9.6, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    _draw_campaigns(left, found[0])
-    for one in found:
-        _draw_success(right, one)
+    _draw_campaigns(left, largest[0])
+    for index, one in enumerate(largest):
+        same = [other for other in found if other.policy == one.policy and other.terms.budget is not None]
+        _draw_success(right, one, same if len(found) > len(largest) else [], f"C{index}")
     right.set_xlabel(f"cost, {unit}")
-    right.set_ylabel("share of campaigns that met the goal at that cost" if found[0].success is not None else "share")
-    right.set_ylim(0, 1.02)
+    right.set_ylabel("share of campaigns that met the goal by then")
+    right.set_ylim(-0.02, 1.02)
     right.set_xlim(left=0)
     right.grid(alpha=0.25)
-    right.legend(fontsize=8, loc="best")
+    right.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
     return save_figure(figure, path)
 
 
@@ -151,24 +155,24 @@ def _draw_campaigns(axes: Any, one: Summary) -> None:
     lo, middle, hi = np.quantile(scores, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
     axes.fill_between(sizes, lo, hi, color="#4C78A8", alpha=0.25, linewidth=0, label=f"{level:.0%} of the curves")
     axes.plot(sizes, middle, color="#4C78A8", label="median curve")
-    met = one.success is None
     groups = {True: ("#54A24B", "o", "ended, goal met"), False: ("#E45756", "x", "ended short of it")}
     for kind, (colour, marker, label) in groups.items():
-        ends = [(p.collected, p.score) for p in one.played if (met or p.met(one.terms.goal)) is kind]
+        ends = [(p.collected, p.score) for p in one.played if (one.success is None or p.met(one.terms.goal)) is kind]
         if ends:
             axes.plot(*zip(*ends, strict=True), marker, color=colour, alpha=0.6, markersize=5, label=label)
     axes.set_xlabel("annotated cases")
     axes.set_ylabel("expected score")
-    axes.set_title(f"{len(one.played)} campaigns by {one.policy}", fontsize=10)
+    budget = "" if one.terms.budget is None else f", budget {one.terms.budget:g}"
+    axes.set_title(f"{len(one.played)} campaigns by {one.policy}{budget}", fontsize=10)
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, loc="lower right")
 
 
-def _draw_success(axes: Any, one: Summary) -> None:
-    """The share of campaigns that had met the goal by a cost: a step up where one ended well."""
+def _draw_success(axes: Any, one: Summary, budgets: Sequence[Summary], colour: str) -> None:
+    """The share of campaigns that had met the goal by a cost, and under every budget."""
     good = sorted(p.cost for p in one.played if one.success is None or p.met(one.terms.goal))
     worst = max(p.cost for p in one.played)
-    budget = "" if one.terms.budget is None else f", budget {one.terms.budget:g}"
-    steps = [0.0, *good, max(worst, *(good or [0.0])) * 1.05]
-    share = [*(np.arange(len(good) + 1) / len(one.played)), len(good) / len(one.played)]
-    axes.step(steps, share, where="post", label=one.policy + budget, linewidth=2 if one.policy == "dicecast" else 1)
+    share = np.arange(len(good) + 1) / len(one.played)
+    width = 2.5 if one.policy == "dicecast" else 1.2
+    axes.step([0.0, *good, worst], [*share, share[-1]], where="post", label=one.policy, color=colour, linewidth=width)
+    axes.plot([other.terms.budget for other in budgets], [other.success for other in budgets], "D", color=colour)

@@ -222,6 +222,13 @@ def structures_of(study: Study, dataset: NnunetDataset) -> dict[str, Label]:
                 f"{study.folder / 'study.toml'}, [scores]: structure {name!r} is not declared in dataset.json: "
                 f"{', '.join(dataset.structures)}."
             )
+    goal = study.settings.study.goal
+    unknown = [name for name in goal if name not in asked] if isinstance(goal, dict) else []
+    if unknown:
+        raise InputError(
+            f"{study.folder / 'study.toml'}, [study]: goal names structure {unknown[0]!r}, which is not scored: "
+            f"{', '.join(asked)}."
+        )
     return {name: dataset.structures[name] for name in asked}
 
 

@@ -418,7 +418,7 @@ def simulation_report(found: Sequence[Summary], unit: str) -> RenderableType:
     return Group(table, Text(ours, "dim"), Text(rest, "dim"))
 
 
-def history_report(history: Sequence[RoundSummary]) -> list[RenderableType]:
+def history_table(history: Sequence[RoundSummary]) -> Table:
     """How the forecast moved from round to round, with its intervals."""
     level = f"[{history[-1].gain.level:.0%}]"
     columns = ("round", "annotated", "DM", level, "n*", level, "reachable gain", level)
@@ -429,7 +429,7 @@ def history_report(history: Sequence[RoundSummary]) -> list[RenderableType]:
         dm = (_score(one.dm.median), next(ends))
         gain = (_score(one.gain.median), next(ends))
         table.add_row(str(one.round), str(one.n_annotated), *dm, median, size_ends, *gain)
-    return [table]
+    return table
 
 
 def promises_table(curves: Sequence[str], outcomes: Sequence[Sequence[PromiseOutcome]]) -> RenderableType:
@@ -546,7 +546,7 @@ def round_report(result: Round, protocol: str) -> RenderableType:
     for forecast, history in zip(result.forecasts, result.history, strict=True):
         parts.append(forecast_report(forecast))
         if len(history) > 1:
-            parts += [*history_report(history), Text("")]
+            parts += [history_table(history), Text("")]
     if any(result.outcomes):
         parts += [promises_table([f.curve.name for f in result.forecasts], result.outcomes), Text("")]
     eps = result.forecasts[0].question.eps

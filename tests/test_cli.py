@@ -169,6 +169,91 @@ def test_a_recommendation_has_every_key_of_the_contract(curve: Path, cli: Cli) -
     assert found["cost"]["amount"] == 20 * found["batch"]
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--left", "100", "--target", "0.5"], "stop_plateau", "give at least 0.5"),
+        (["--left", "100", "--target", "0.999"], "stop_unreachable", "do not reach 0.999"),
+        (["--left", "100", "--per-case", "20", "--per-point", "1"], "stop_stable", "no batch is worth its cost"),
+        (["--left", "100", "--per-case", "0.01", "--per-point", "900"], "annotate", "cost least in the end"),
+        (["--left", "100", "--rounds-left", "0"], "stop_budget", "deadline"),
+        (["--left", "0"], "stop_budget", "Every case"),
+        (["--per-case", "5", "--budget", "0"], "stop_budget", "does not pay"),
+    ],
+)
+def test_goals_budgets_and_deadlines_decide(curve: Path, cli: Cli, options: list[str], code: str, words: str) -> None:
+    result = cli("recommend", curve, *options, "--json", "-")
+    assert result.exit_code == 0, result.stderr
+    found = strict(result.stdout)
+    assert (found["code"], words in found["reason"]) == (code, True), found["reason"]
+    assert found["batch"] == 0 or code == "annotate"
+
+
+def test_the_justification_holds_every_number_of_the_decision(curve: Path, cli: Cli) -> None:
+    options = ("--left", "100", "--per-case", "20", "--per-round", "30")
+    found = strict(cli("recommend", curve, *options, "--json", "-").stdout)
+    text = found["justification"]
+    promise = found["promise"]
+    numbers = [found["batch"], promise["n"], f"{promise['median']:.3f}", f"{promise['lo']:.3f}"]
+    numbers += [f"{found['p_suffices']:.2f}", f"{found['cost']['amount']:g} EUR", "0.01", "90%"]
+    assert all(str(number) in text for number in numbers)
+    shown = cli("recommend", curve, *options, "--justify").stdout
+    assert text in " ".join(shown.split())
+
+
+SIMULATED = ("--start", "20", "--score", "0.7", "--ceiling", "0.85:0.9", "--plateau", "100:200", "--reach", "400")
+
+
+def test_a_campaign_is_played_from_a_guess(cli: Cli, tmp_path: Path) -> None:
+    options = ("--per-case", "2", "--per-round", "50", "--budget", "200,2000", "--campaigns", "6", "--compare")
+    result = cli("simulate", *SIMULATED, *options, "--figure", tmp_path / "figure", "--json", tmp_path / "answer.json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads((tmp_path / "answer.json").read_text())
+    assert found["campaigns"] == 6
+    assert {one["budget"] for one in found["results"]} == {200, 2000}
+    for one in found["results"]:
+        assert one["cost"]["hi"] <= one["budget"]
+        assert 0 <= one["p_success"] <= 1
+    chances = {(one["policy"], one["budget"]): one["p_success"] for one in found["results"]}
+    assert chances["dicecast", 200] <= chances["dicecast", 2000]
+    assert chances["everything", 2000] == 1
+    assert "of 400 cases" in result.stdout
+    assert (tmp_path / "figure.svg").stat().st_size > 10_000
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+def test_a_campaign_is_played_from_scores_and_again_the_same(curve: Path, cli: Cli) -> None:
+    options = ("--reach", "200", "--campaigns", "4", "--seed", "7", "--json", "-")
+    one, again = (cli("simulate", curve, *options) for _ in range(2))
+    assert one.exit_code == 0, one.stderr
+    assert one.stdout == again.stdout
+    assert strict(one.stdout)["n_max"] == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], ["--start, --score, --ceiling, --plateau and --reach"]),
+        (["--start", "20", "--score", "0.7"], ["missing: --ceiling, --plateau, --reach"]),
+        ([*SIMULATED, "--ceiling", "x"], ["--ceiling", "low:high", "'x'"]),
+        ([*SIMULATED, "--ceiling", "0.6"], ["below the ceiling"]),
+        ([*SIMULATED, "--reach", "10"], ["more than the 20"]),
+        ([*SIMULATED, "--campaigns", "0"], ["--campaigns", ">= 1"]),
+        ([*SIMULATED, "--budget", "a"], ["--budget", "numbers", "'a'"]),
+        ([*SIMULATED, "--per-case", "0"], ["--per-case", "> 0"]),
+        ([*SIMULATED, "--rounds", "0"], ["rounds", ">= 1"]),
+        ([*SIMULATED, "--target", "0.8", "--per-point", "3"], ["different goals"]),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused(cli: Cli, refused: Refused, options: list[str], words: list[str]) -> None:
+    refused(cli("simulate", *options), 2, *words)
+
+
+def test_a_source_and_a_guess_do_not_go_together(short: Path, cli: Cli, refused: Refused) -> None:
+    refused(cli("simulate", short, *SIMULATED), 2, "do not go together")
+    refused(cli("simulate", short), 2, "three sizes")
+
+
 # ---- the cost of a forecast -------------------------------------------------------------------------------------
 
 
@@ -194,11 +279,13 @@ def test_version_is_that_of_the_package(cli: Cli) -> None:
 def test_help_lists_every_command(cli: Cli) -> None:
     result = cli("--help")
     assert result.exit_code == 0
-    for command in ("demo", "init", "run", "forecast", "recommend", "status", "doctor", "example"):
+    for command in ("demo", "init", "run", "forecast", "recommend", "simulate", "status", "doctor", "example"):
         assert command in result.stdout
 
 
-@pytest.mark.parametrize("command", ["demo", "init", "run", "forecast", "recommend", "status", "doctor", "example"])
+@pytest.mark.parametrize(
+    "command", ["demo", "init", "run", "forecast", "recommend", "simulate", "status", "doctor", "example"]
+)
 def test_every_command_explains_itself(cli: Cli, command: str) -> None:
     result = cli(command, "--help")
     assert result.exit_code == 0
@@ -249,6 +336,11 @@ WISHES: list[tuple[str, list[str], list[str]]] = [
     ("recommend", ["--budget", "-1", "--per-case", "2"], ["budget", ">= 0", "-1"]),
     ("recommend", ["--per-case", "nan"], ["per_case", "nan"]),
     ("recommend", ["--left", "-3"], ["left", "-3"]),
+    ("recommend", ["--rounds-left", "-1"], ["rounds-left", "-1"]),
+    ("recommend", ["--look-ahead", "0"], ["look-ahead", "0"]),
+    ("recommend", ["--target", "1.5"], ["target", "1.5"]),
+    ("recommend", ["--per-point", "0"], ["score point", "0"]),
+    ("recommend", ["--target", "0.8", "--per-point", "5"], ["different goals"]),
     ("recommend", ["--annotated", "5"], ["annotated", "at least the largest size 8", "5"]),
 ]
 

@@ -676,6 +676,81 @@ def test_folds_vote_voxel_by_voxel(reference: Reference, tmp_path: Path) -> None
         assert (SimpleITK.GetArrayFromImage(image) == np.minimum(votes[0][case], votes[1][case])).all()
 
 
+# deciding
+
+
+def with_waiting_cases(study: Path, count: int) -> set[str]:
+    """List cases without annotation, of two sites; the annotated ones are of the first."""
+    table = pd.read_csv(study / "cases.csv", dtype=str, keep_default_na=False).assign(site="a")
+    names = [f"new{i:03d}" for i in range(count)]
+    rows = {"case": names, "patient": names, "role": "unannotated", "site": ["a", "b"] * (count // 2)}
+    pd.concat([table, pd.DataFrame(rows)]).fillna("").to_csv(study / "cases.csv", index=False)
+    return set(names)
+
+
+def recommended(study: Path, *options: str) -> Any:
+    done = dicecast("recommend", study, *options, "--json", "-")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_next_cases_are_named_and_come_from_every_site(reference: Reference, tmp_path: Path) -> None:
+    study = copied(reference, tmp_path / "study")
+    waiting = with_waiting_cases(study, 40)
+    found = recommended(study)
+    assert found["code"] == "annotate", found["reason"]
+    assert set(found["cases"]) <= waiting
+    assert len(found["cases"]) == found["batch"]
+    assert found["selection"]["rule"] == "random"
+    edit(study, 'select = "random"', 'select = "stratified"\nby = ["site"]')
+    chosen = recommended(study)
+    assert (chosen["batch"], chosen["selection"]["by"]) == (found["batch"], ["site"])
+    of_b = sum(int(name[3:]) % 2 for name in chosen["cases"])
+    assert of_b >= found["batch"] / 2  # the annotated cases are all of site a
+    edit(study, 'by = ["site"]', 'by = ["scanner"]')
+    refused = dicecast("recommend", study)
+    assert refused.returncode == 2
+    assert "'scanner' is needed" in refused.stderr.replace("\n", " ")
+
+
+def test_every_structure_has_its_own_goal(reference: Reference, tmp_path: Path) -> None:
+    study = copied(reference, tmp_path / "study")
+    with_waiting_cases(study, 40)
+    edit(study, 'goal = "plateau"', 'goal = { small = "ignore", bright = 0.001 }')
+    found = recommended(study)
+    assert found["code"] == "stop_plateau"
+    assert [one["curve"] for one in found["curves"]] == ["2d / bright / dice"]
+    assert found["goal"] == {"kind": "target", "amount": 0.001}
+    edit(study, "bright = 0.001", "brigth = 0.001")
+    refused = dicecast("run", study, "--dry-run")
+    assert refused.returncode == 2
+    assert "'brigth', which is not scored" in refused.stderr.replace("\n", " ")
+
+
+def test_computing_is_charged_by_the_hours_that_were_measured(reference: Reference, tmp_path: Path) -> None:
+    study = copied(reference, tmp_path / "study")
+    with_waiting_cases(study, 40)
+    edit(study, "# per_case = 20.0", "per_case = 3.0\nper_gpu_hour = 1000.0")
+    cost = recommended(study)["cost"]
+    hours = [sum(read(study / name / "run.json")["seconds"].values()) / 3600 for name in RUNS]
+    assert cost["compute"] == pytest.approx(1000 * float(np.mean(hours)))  # one draw of one arm
+    assert cost["amount"] == pytest.approx(cost["cases"] + cost["compute"])
+
+
+def test_pilots_are_proposed_for_the_hours_there_are(reference: Reference, tmp_path: Path) -> None:
+    training = "--epochs 2 --iterations 3 --seconds-per-iteration 600 --configuration 2d --test 4"
+    made = dicecast("init", tmp_path / "study", "--dataset", reference.dataset, *training.split(), "--gpu-hours", "9")
+    assert made.returncode == 0, made.stderr
+    pilots = open_study(tmp_path / "study").settings.pilots
+    assert pilots.sizes[-1] == CASES - TEST_CASES
+    assert 6 <= sum(pilots.draws_at(n) for n in pilots.sizes) <= 9  # a run of 6 iterations takes an hour
+    assert "Proposed pilots" in made.stdout
+    few = dicecast("init", tmp_path / "few", "--dataset", reference.dataset, *training.split(), "--gpu-hours", "3")
+    assert few.returncode == 2
+    assert "at least 6" in few.stderr.replace("\n", " ")
+    assert not (tmp_path / "few").exists()
+
+
 # replay
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from dicecast.adapters.settings import Settings, parse_settings, read_settings, toml_value
 from dicecast.forecast.errors import InputError
+from dicecast.forecast.goal import Goal
 
 
 def raw(**sections: Any) -> dict[str, Any]:
@@ -104,6 +105,16 @@ def test_an_arm_overrides_the_pilots_and_leaves_the_rest() -> None:
     assert (a.epochs, a.batch, b.epochs, b.batch) == (20, 4, 10, 4)
 
 
+def test_every_structure_has_the_goal_it_was_given_or_the_plateau() -> None:
+    table = {**raw(cost={"per_point": 40.0}), **study(goal={"small": 0.8, "cyst": "ignore", "large": "value"})}
+    table["cost"] = {"per_point": 40.0}
+    found = parse_settings(table, "here")
+    assert found.goal("small") == Goal("target", 0.8)
+    assert found.goal("cyst") is None
+    assert found.goal("large") == Goal("value", 40.0)
+    assert found.goal("other") == Goal("plateau", found.study.eps)
+
+
 def test_an_arm_is_found_by_name_and_an_unknown_one_refused_naming_it() -> None:
     settings: Settings = parse_settings(raw(), "here")
     assert settings.arm("2d").configuration == "2d"
@@ -142,6 +153,18 @@ FAULTS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("level nan", study(level=float("nan")), ["[study]", "level", "between 0 and 1"]),
     ("eps 0", study(eps=0.0), ["[study]", "eps", "between 0 and 1"]),
     ("goal", study(goal="target"), ["[study]", "goal", "plateau"]),
+    ("goal out of range", study(goal={"small": 1.5}), ["[study]", "goal", "target score in (0, 1]", "1.5"]),
+    ("goal is true", study(goal={"small": True}), ["[study]", "goal", "True"]),
+    ("goal is nothing", study(goal={"small": "ignore"}), ["[study]", "goal", "ignore"]),
+    ("goal value without a price", study(goal="value"), ["[cost]", "per_point"]),
+    ("per_point 0", raw(cost={"per_point": 0}), ["[cost]", "per_point", "> 0"]),
+    ("per_gpu_hour negative", raw(cost={"per_gpu_hour": -1}), ["[cost]", "per_gpu_hour", ">= 0"]),
+    ("arm per_case negative", arm(per_case=-2.0), ["[[arm]]", "per_case", ">= 0"]),
+    ("stability of one round", raw(stability={"rounds": 1}), ["[stability]", "at least 2 rounds", "1"]),
+    ("stability of nothing", raw(stability={"gain_move": 0}), ["[stability]", "gain_move", "> 0"]),
+    ("stratified by nothing", raw(next={"select": "stratified"}), ["[next]", "by"]),
+    ("random by site", raw(next={"by": ["site"]}), ["[next]", "by", "stratified"]),
+    ("unknown rule", raw(next={"select": "active"}), ["[next]", "select", "random, stratified"]),
     ("test is true", raw(test={"cases": True}), ["[test]", "cases", "True"]),
     ("test ids are numbers", raw(test={"cases": [1]}), ["[test]", "cases", "[1]"]),
     ("group_by", raw(test={"cases": 2, "group_by": "site"}), ["[test]", "group_by", "patient"]),
