@@ -366,7 +366,10 @@ def forecast_command(
 def recommend(
     source: SourcePath,
     left: Left = None,
-    per_case: PerCase = None,
+    per_case: Annotated[
+        str | None,
+        typer.Option(help="Cost of annotating a case; per arm: scratch=300,assisted=5", show_default=False),
+    ] = None,
     per_round: PerRound = None,
     per_run: Annotated[
         float | None, typer.Option(help="Cost of computing a pilot run.  \\[default: 0]", show_default=False)
@@ -400,7 +403,7 @@ def recommend(
     wishes = commands.Wishes(level=level, eps=eps, seed=seed, annotated=annotated, arm=arm, structure=structure)
     asked = commands.Asked(
         goal=commands.goal_of(target_score, per_point),
-        per_case=per_case,
+        per_case=commands.costs_by_arm(per_case),
         per_round=per_round,
         per_run=per_run,
         unit=unit,

@@ -254,6 +254,10 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
         if value is not None and value < least:
             raise InputError(f"--{name.replace('_', '-')} must be >= {least}, found {value}.")
     read = _read(source, dataclasses.replace(wishes, left=asked.left))
+    arms = sorted({curve.arm for curve in read.curves})
+    unknown = [arm for arm in asked.per_case if arm and arm not in arms]
+    if unknown:
+        raise InputError(f"--per-case: unknown arm {unknown[0]!r}: there is {', '.join(arms)}.")
     if read.study is not None and wishes.plain:
         result = conclude(read.study, question=read.question, asked=asked, quick=True)
         decision, each = result.recommendation, result.each
@@ -261,14 +265,17 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
         kept = result.outcomes
     else:
         forecasts = [forecast_curve(curve, read.question, quick=True, draws=DRAWS) for curve in read.curves]
-        own = Situation(
-            goal=asked.goal,
-            left=asked.left,
-            costs=loop.with_asked(Costs(), asked),
-            rounds_left=asked.rounds_left,
-            look_ahead=asked.look_ahead,
-        )
-        decision, each = recommend_all(forecasts, [own] * len(forecasts))
+        situations = [
+            Situation(
+                goal=asked.goal,
+                left=asked.left,
+                costs=loop.with_asked(Costs(), curve.arm, asked),
+                rounds_left=asked.rounds_left,
+                look_ahead=asked.look_ahead,
+            )
+            for curve in read.curves
+        ]
+        decision, each = recommend_all(forecasts, situations)
         deciding = next(one for one in forecasts if one.curve.name == decision.curve)
         answer = {**decision.document(), "justification": justification(deciding, decision, __version__)}
         kept = []
@@ -279,6 +286,19 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
     if justify:
         parts += [Text("Sample size justification", "bold"), Text(answer["justification"])]
     return Group(*parts), document, decision.code == "cannot_tell"
+
+
+def costs_by_arm(text: str | None) -> dict[str, float]:
+    """Cost of a case: a number for every arm, or arm=number separated by commas."""
+    found: dict[str, float] = {}
+    for part in (text or "").split(","):
+        arm, _, number = part.rpartition("=")
+        try:
+            if part.strip():
+                found[arm.strip()] = float(number)
+        except ValueError as error:
+            raise InputError(f"--per-case must be a number, or arm=number,arm=number, found {text!r}.") from error
+    return found
 
 
 def goal_of(target: float | None, per_point: float | None) -> Goal | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -335,7 +335,8 @@ class Asked:
     """What a decision was asked for besides the study's own settings; None keeps those."""
 
     goal: Goal | None = None
-    per_case: float | None = None
+    per_case: Mapping[str, float] = field(default_factory=dict)
+    """Cost of a case by arm; under "" for every other arm."""
     per_round: float | None = None
     per_run: float | None = None
     unit: str | None = None
@@ -450,14 +451,15 @@ def costs_now(study: Study, arm: str, asked: Asked) -> Costs:
         later, rounds = sum(len(batch) for batch in study.batches[1:]), len(study.batches) - 1
         budget = max(0.0, budget - later * (per_case or 0) - rounds * ((cost.per_round or 0) + per_run * runs))
     own = Costs(per_case, cost.per_round, per_run, runs, cost.unit, budget)
-    return with_asked(own, asked)
+    return with_asked(own, arm, asked)
 
 
-def with_asked(costs: Costs, asked: Asked) -> Costs:
-    """Costs with what was asked for instead."""
-    names = ("per_case", "per_round", "per_run", "unit", "budget")
+def with_asked(costs: Costs, arm: str, asked: Asked) -> Costs:
+    """An arm's costs with what was asked for instead."""
+    names = ("per_round", "per_run", "unit", "budget")
     given = {name: getattr(asked, name) for name in names if getattr(asked, name) is not None}
-    return dataclasses.replace(costs, **given)
+    per_case = asked.per_case.get(arm, asked.per_case.get("", costs.per_case))
+    return dataclasses.replace(costs, per_case=per_case, **given)
 
 
 def _of_curve(document: Mapping[str, Any], forecast: Forecast) -> Mapping[str, Any] | None:

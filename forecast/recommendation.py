@@ -6,6 +6,7 @@ looking two rounds ahead (`lookahead`), never past the horizon of the pilots.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from .costs import Costs
-from .forecast import Forecast, Question, horizon_of
+from .forecast import HORIZON, Forecast, Question, horizon_of
 from .goal import PLATEAU, TARGET, VALUE, Goal
-from .lookahead import GROWTH, LOOK_AHEAD, Plan, Prices, plan_batch
+from .lookahead import GROWTH, LEAST_SHARE, LOOK_AHEAD, Plan, Prices, plan_batch
 from .noise import mean_covariance
 from .outlook import Outlook
 from .pilots import Design, next_pilots
@@ -217,12 +218,13 @@ def _decide(basis: _Basis, falls: str | None) -> Recommendation:
     more = basis.n_max > basis.now
     if outlook.goal.kind != VALUE and outlook.p_reached >= SURE and (more or outlook.goal.kind == TARGET):
         return Recommendation("stop_plateau", _reached_words(basis), name)
-    if outlook.goal.kind == TARGET and outlook.p_met[-1] <= 1 - SURE and basis.n_max <= horizon_of(posterior.curve):
+    hopeless = outlook.goal.kind == TARGET and outlook.p_met[-1] <= 1 - SURE
+    if hopeless and basis.n_max <= horizon_of(posterior.curve):
         return Recommendation("stop_unreachable", _unreachable_words(basis), name)
     if spent:
         rest = f" Up to {basis.n_max} cases could add {basis.adds()}." if more else ""
         return Recommendation("stop_budget", spent + rest, name)
-    return _weigh(basis)
+    return _find_out(basis) if hopeless else _weigh(basis)
 
 
 def _weigh(basis: _Basis) -> Recommendation:
@@ -329,6 +331,21 @@ def _cost_unit(situation: Situation) -> str:
     return situation.costs.unit if situation.costs.per_case else "cases"
 
 
+def _find_out(basis: _Basis) -> Recommendation:
+    """A target that is out of reach by all the pilots say, but N_max lies past their horizon: annotate up to there."""
+    now, outlook, horizon = basis.now, basis.outlook, horizon_of(basis.posterior.curve)
+    wanted = max(math.ceil(basis.n_max / HORIZON), math.ceil((1 + LEAST_SHARE) * now)) - now
+    most = _most(basis)
+    possible = outlook.totals[1:] - now
+    possible = possible[possible <= most]
+    batch = int(possible[np.searchsorted(possible, min(wanted, possible[-1]))])
+    reason = (
+        f"by these pilots even {basis.n_max} cases reach {outlook.goal.amount:g} with probability "
+        f"{outlook.p_met[-1]:.2f} only, but they cannot tell past {horizon}: {batch} more bring that nearer."
+    )
+    return _asking(basis, batch, reason)
+
+
 def _annotate(basis: _Basis, plan: Plan) -> Recommendation:
     situation, outlook = basis.situation, basis.outlook
     chance = outlook.p_at(basis.now + plan.batch)
@@ -337,14 +354,19 @@ def _annotate(basis: _Basis, plan: Plan) -> Recommendation:
     else:
         why = f"with {plan.batch} more you will {outlook.goal.words(basis.n_max)} with probability {chance:.2f}"
         why += "" if chance >= SURE else "; decide on further batches after the next round"
+    return _asking(basis, plan.batch, f"up to {basis.n_max} cases could add {basis.adds()}; {why}.")
+
+
+def _asking(basis: _Basis, batch: int, reason: str) -> Recommendation:
+    situation, total = basis.situation, basis.now + batch
     return Recommendation(
         code="annotate",
-        reason=f"up to {basis.n_max} cases could add {basis.adds()}; {why}.",
+        reason=reason,
         curve=basis.name,
-        batch=plan.batch,
-        p_suffices=None if outlook.goal.kind == VALUE else chance,
-        promise=promise_at(basis.posterior, basis.now + plan.batch, situation.draws, basis.question.level),
-        cost=situation.costs.of(plan.batch),
+        batch=batch,
+        p_suffices=None if basis.outlook.goal.kind == VALUE else basis.outlook.p_at(total),
+        promise=promise_at(basis.posterior, total, situation.draws, basis.question.level),
+        cost=situation.costs.of(batch),
     )
 
 

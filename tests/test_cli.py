@@ -173,7 +173,8 @@ def test_a_recommendation_has_every_key_of_the_contract(curve: Path, cli: Cli) -
     ("options", "code", "words"),
     [
         (["--left", "100", "--target", "0.5"], "stop_plateau", "give at least 0.5"),
-        (["--left", "100", "--target", "0.999"], "stop_unreachable", "do not reach 0.999"),
+        (["--left", "90", "--target", "0.999"], "stop_unreachable", "do not reach 0.999"),
+        (["--left", "900", "--target", "0.999"], "annotate", "cannot tell past 128"),
         (["--left", "100", "--per-case", "20", "--per-point", "1"], "stop_stable", "no batch is worth its cost"),
         (["--left", "100", "--per-case", "0.01", "--per-point", "900"], "annotate", "cost least in the end"),
         (["--left", "100", "--rounds-left", "0"], "stop_budget", "deadline"),
@@ -187,6 +188,19 @@ def test_goals_budgets_and_deadlines_decide(curve: Path, cli: Cli, options: list
     found = strict(result.stdout)
     assert (found["code"], words in found["reason"]) == (code, True), found["reason"]
     assert found["batch"] == 0 or code == "annotate"
+
+
+def test_every_arm_has_its_own_cost_of_a_case(cli: Cli, tmp_path: Path) -> None:
+    header, *lines = CURVE.splitlines()
+    rows = [f"{line},{arm}" for arm in ("scratch", "assisted") for line in lines]
+    (tmp_path / "arms.csv").write_text("\n".join([header + ",arm", *rows]))
+    options = ("--left", "100", "--per-case", "scratch=300,5", "--json", "-")
+    found = strict(cli("recommend", tmp_path / "arms.csv", *options).stdout)
+    costs = {one["curve"].split(" / ")[0]: one["cost"]["cases"] / one["batch"] for one in found["curves"]}
+    assert costs == {"scratch": 300, "assisted": 5}
+    unknown = cli("recommend", tmp_path / "arms.csv", "--per-case", "scrach=300")
+    assert unknown.exit_code == 2
+    assert "unknown arm 'scrach'" in unknown.stderr
 
 
 def test_the_justification_holds_every_number_of_the_decision(curve: Path, cli: Cli) -> None:
@@ -335,6 +349,7 @@ WISHES: list[tuple[str, list[str], list[str]]] = [
     ("recommend", ["--per-round", "-1"], ["per_round", ">= 0", "-1"]),
     ("recommend", ["--budget", "-1", "--per-case", "2"], ["budget", ">= 0", "-1"]),
     ("recommend", ["--per-case", "nan"], ["per_case", "nan"]),
+    ("recommend", ["--per-case", "a"], ["--per-case", "arm=number", "'a'"]),
     ("recommend", ["--left", "-3"], ["left", "-3"]),
     ("recommend", ["--rounds-left", "-1"], ["rounds-left", "-1"]),
     ("recommend", ["--look-ahead", "0"], ["look-ahead", "0"]),
