@@ -18,9 +18,9 @@ from .types import BoolArray, FloatArray, IntArray
 LOOK_AHEAD = 2
 """Rounds that are weighed at a time."""
 RECOURSE = 8.0
-"""What it costs, in rounds, that a batch turns out too small: rounds until a later one suffices and one can tell that it
-does, and the danger of running out of them. Chosen, as `MISS`, in simulated campaigns on curves the prior has learned
-from."""
+"""What it costs, in rounds, that a batch turns out too small: the rounds until a later one suffices and one can tell
+that it does, and the danger of running out of them. Chosen, as `MISS`, in simulated campaigns on curves the prior has
+learned from."""
 MISS = 20.0
 """Cost of falling short of the goal for good, in units of annotating every case."""
 LEAST_SHARE = 0.1
