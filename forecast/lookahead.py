@@ -35,9 +35,14 @@ class Prices:
 
     case: float
     round: float
+    """As it is weighed, stated or not."""
     budget: float = np.inf
+    paid_round: float = 0.0
+    """What a round takes from the budget."""
     rounds: int = LOOK_AHEAD
     """Rounds that are left, at least 1."""
+    look_ahead: int = LOOK_AHEAD
+    """Rounds that are weighed, at least 1."""
 
     def miss(self, n_max: int) -> float:
         """Cost of falling short for good."""
@@ -55,14 +60,13 @@ class Plan:
     """Expected cost of falling short when no more is annotated."""
 
 
-def plan_batch(outlook: Outlook, prices: Prices, most: int, look_ahead: int = LOOK_AHEAD) -> Plan | None:
+def plan_batch(outlook: Outlook, prices: Prices, most: int) -> Plan | None:
     """The batch with the least expected cost, at least `LEAST_SHARE` of the pool.
 
     Args:
         outlook: What totals would do.
         prices: What cases and rounds cost.
         most: Largest batch possible now.
-        look_ahead: Rounds weighed, 1 or more.
 
     Returns:
         None when there is nothing left to annotate or to pay a case with.
@@ -75,9 +79,9 @@ def plan_batch(outlook: Outlook, prices: Prices, most: int, look_ahead: int = LO
     spent = prices.case * (totals - totals[0])
     later = loss
     again = prices if outlook.goal.kind == VALUE else replace(prices, round=RECOURSE * prices.round)
-    for step in range(min(look_ahead, prices.rounds) - 1, 0, -1):
-        later = _best_of_a_round(totals, open_, later, loss, spent + prices.round * (step + 1), again)
-    payable = first & (spent + prices.round <= prices.budget * (1 + 1e-9))
+    for step in range(min(prices.look_ahead, prices.rounds) - 1, 0, -1):
+        later = _best_of_a_round(totals, open_, later, loss, spent + prices.paid_round * (step + 1), again)
+    payable = first & (spent + prices.paid_round <= prices.budget * (1 + 1e-9))
     if not payable.any():
         return None
     cost = np.where(payable, prices.round + spent + open_ * later, np.inf)

@@ -171,6 +171,11 @@ def overlap(curve: Curve) -> FloatArray:
     return np.asarray(np.where(same, smaller, shared) / (curve.n[:, None] * curve.n[None, :]), dtype=float)
 
 
+def shared_by(draws: FloatArray | float, n: FloatArray | float, pool: float) -> FloatArray | float:
+    """Variance of the mean of draws of size n from one pool, per unit tau1^2: a pair of them shares 1 / pool."""
+    return (1 / n + (draws - 1) / np.maximum(pool, n)) / draws
+
+
 def mean_covariance(curve: Curve, tau0: float, tau1: float, misfit: float) -> FloatArray:
     """Covariance of the observed mean scores at the distinct sizes, shape [sizes, sizes]."""
     average = (curve.n[None, :] == curve.sizes[:, None]) / curve.draws[:, None]

@@ -16,6 +16,7 @@ import numpy as np
 from .curve import Curve, averaged_curve
 from .errors import InputError
 from .forecast import HORIZON
+from .noise import shared_by
 from .posterior import Posterior
 from .quadrature import quadrature
 
@@ -60,7 +61,6 @@ def expected_left(posterior: Posterior, n_max: int, sizes: Sequence[int], draws:
         sizes: Sizes of the pilots, at most the pool.
         draws: Draws at each of them.
     """
-    pool = float(max([posterior.curve.pool[-1], *sizes]))
     at = posterior.scores([*sizes, posterior.curve.n_annotated, n_max])
     gain = at[-1] - at[-2]
     every = np.cov(np.vstack([at[:-2], gain]))
@@ -69,7 +69,7 @@ def expected_left(posterior: Posterior, n_max: int, sizes: Sequence[int], draws:
         return 1.0
     tau0, tau1, misfit = posterior.noise_rms
     n, r = np.array(sizes, dtype=float), np.array(draws, dtype=float)
-    variance = tau0**2 / r + tau1**2 * (1 / n + (r - 1) / pool) / r + misfit**2
+    variance = tau0**2 / r + tau1**2 * shared_by(r, n, posterior.curve.pool[-1]) + misfit**2
     inner = every[:-1, :-1] + np.diag(variance)
     explained = float(every[-1, :-1] @ np.linalg.solve(inner, every[:-1, -1]))
     return float(np.sqrt(max(before - explained, 0.0) / before))

@@ -7,52 +7,48 @@ from a draw of the curve, the draws are weighed by how probable they make it, an
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import ndtri
 
 from .lookahead import Prices, plan_batch
+from .noise import shared_by
 from .outlook import Outlook
 from .pilots import Design
 from .posterior import Posterior
 from .verdict import SURE
 
-if TYPE_CHECKING:
-    from .recommendation import Situation
-
-IMAGINED = 24
-"""Outcomes that are imagined."""
+IMAGINED = 48
+"""Outcomes that are imagined, at even steps of the expected score and of the noise."""
 
 
-def cost_after_pilots(
-    posterior: Posterior, outlook: Outlook, prices: Prices, most: int, pilots: Design, situation: Situation
-) -> float:
-    """Expected cost still to come when pilots at one size are trained first, their own cost and a round included.
+def cost_after_pilots(posterior: Posterior, outlook: Outlook, prices: Prices, most: int, pilots: Design) -> float:
+    """Expected cost still to come once pilots at one size are trained, without what they cost themselves.
 
     Args:
         posterior: The draws behind the outlook.
         outlook: What totals would do.
-        prices: What cases and rounds cost.
+        prices: What cases and rounds cost, and what is left of both once the pilots are trained.
         most: Largest batch possible now.
         pilots: Draws at one size.
-        situation: What a pilot run costs, and how far to look ahead.
     """
     size, draws = pilots.sizes[0], pilots.draws[0]
     tau0, tau1, misfit = posterior.noise.T
-    pool = max(posterior.curve.pool[-1], size)
-    variance = tau0**2 / draws + tau1**2 * (1 / size + (draws - 1) / pool) / draws + misfit**2 + 1e-12
+    variance = tau0**2 / draws + tau1**2 * shared_by(draws, size, posterior.curve.pool[-1]) + misfit**2 + 1e-12
     expected = posterior.scores(size)
-    rng = np.random.default_rng([posterior.seed, 14])
-    truths = rng.choice(len(expected), IMAGINED, replace=len(expected) < IMAGINED)
+    even = (np.arange(IMAGINED) + 0.5) / IMAGINED
+    truths = np.argsort(expected)[(even * len(expected)).astype(int)]
+    normal = np.random.default_rng([posterior.seed, 14]).permutation(ndtri(even))
     found = []
-    for truth in truths:
-        seen = expected[truth] + np.sqrt(variance[truth]) * rng.standard_normal()
+    for truth, away in zip(truths, normal, strict=True):
+        seen = expected[truth] + np.sqrt(variance[truth]) * away
         log = -0.5 * (seen - expected) ** 2 / variance - 0.5 * np.log(variance)
         weights = np.exp(log - log.max())
-        after = replace(outlook, weights=weights / weights.sum())
-        plan = plan_batch(after, prices, most, situation.look_ahead)
-        stops = after.p_reached >= SURE or plan is None
-        found.append(
-            (1 - after.p_reached) * prices.miss(outlook.n_max) if stops or plan is None else plan.expected_cost
-        )
-    return float(np.mean(found)) + prices.round + situation.costs.per_run * draws
+        found.append(_cost_then(replace(outlook, weights=weights / weights.sum()), prices, most))
+    return float(np.mean(found))
+
+
+def _cost_then(outlook: Outlook, prices: Prices, most: int) -> float:
+    """Nothing where the campaign would stop, else that of the best batch."""
+    plan = None if outlook.p_reached >= SURE else plan_batch(outlook, prices, most)
+    return 0.0 if plan is None else plan.expected_cost

@@ -11,6 +11,7 @@ import numpy as np
 
 from .curve import Curve
 from .forecast import FEWEST_SIZES, Question, with_noise
+from .noise import shared_by
 from .posterior import Posterior
 from .quadrature import quadrature
 from .types import Interval
@@ -49,8 +50,7 @@ class PromiseOutcome:
 
 def promise_at(posterior: Posterior, n: int, draws: int, level: float) -> Promise:
     """The mean score over `draws` pilots at n cases, all drawn from the pool there will be then."""
-    pool = max(posterior.curve.pool[-1], n)
-    shared = (1 / n + (draws - 1) / pool) / draws
+    shared = float(shared_by(draws, n, posterior.curve.pool[-1]))
     _, runs = with_noise(posterior, posterior.scores(n), n, draws, shared)
     return Promise(n, draws, Interval.of(runs, level))
 

@@ -35,8 +35,9 @@ UNTRAINED = 2.0
 """Cases at hand over the largest pilot from which pilots come first."""
 DOUBT = 0.3
 """Probability of having reached the goal from which pilots are weighed against annotating."""
-SAVING = 0.1
-"""Share of the expected cost that pilots must save to be the better buy."""
+SAVING = 0.3
+"""Share of the expected cost that pilots must save to be the better buy: what they may show is imagined from draws that
+may be surer than they should."""
 STOPS = ("stop_plateau", "stop_stable", "stop_budget", "stop_unreachable")
 ORDER = ("annotate", "train_pilots", "cannot_tell", "stop_budget", "stop_unreachable", "stop_stable", "stop_plateau")
 """Which curve's decision leads when several differ."""
@@ -115,8 +116,11 @@ def recommend(forecast: Forecast, situation: Situation | None = None) -> Recomme
     """Decide for one curve."""
     situation = situation or Situation()
     if forecast.expected is None:
-        reason = forecast.verdict.reason + " Train pilots at more sizes."
-        return Recommendation("train_pilots", reason, forecast.curve.name, evidence=_sizes(forecast))
+        spent = _nothing_left(situation)
+        code, rest = ("stop_budget", f"{spent} ") if spent else ("train_pilots", "")
+        reason = f"{rest}{forecast.verdict.reason} Train pilots at more sizes."
+        goal = situation.goal or Goal(PLATEAU, forecast.question.eps)
+        return Recommendation(code, reason, forecast.curve.name, goal, evidence=_sizes(forecast))
     falls = forecast.verdict.reason if forecast.verdict.code == "ill_behaved" else None
     found = decide(forecast.expected, forecast.question, situation, falls)
     return replace(found, evidence={**found.evidence, **_of_forecast(forecast)})
@@ -186,8 +190,7 @@ class _Basis:
     @property
     def gain(self) -> Interval:
         """What all the rest could add, with its misfit."""
-        added = self.outlook.scores[-1] - self.outlook.scores[0] + self.outlook.misfit
-        return Interval.of(added, self.question.level)
+        return Interval.of(self.outlook.gain, self.question.level)
 
     def adds(self) -> str:
         found = self.gain
@@ -234,20 +237,39 @@ def _weigh(basis: _Basis) -> Recommendation:
     if outlook.goal.kind == PLATEAU and held.stable and basis.gain.median <= outlook.goal.amount:
         reason = f"{held.reason} What {basis.n_max} cases could add: {basis.adds()}."
         return Recommendation("stop_stable", reason, basis.name)
-    case, round_ = situation.costs.weighed(basis.n_max)
-    budget = np.inf if situation.costs.budget is None else situation.costs.budget
-    prices = Prices(case, round_, budget, situation.rounds_left or ROUNDS)
-    plan = plan_batch(outlook, prices, _most(basis), situation.look_ahead)
+    prices = _prices(basis)
+    plan = plan_batch(outlook, prices, _most(basis))
     if plan is None or (outlook.goal.kind == VALUE and plan.expected_cost >= plan.stopping_cost):
         return Recommendation("stop_stable", _not_worth_words(basis, plan), basis.name)
     if outlook.goal.kind == PLATEAU and situation.left is None and _is_flat(basis.posterior):
         return _cannot_tell_flat(basis)
-    if outlook.goal.kind != VALUE and outlook.p_reached >= DOUBT:
+    if outlook.goal.kind != VALUE and outlook.p_reached >= DOUBT and prices.rounds > 1:
         pilots = next_pilots(basis.posterior, basis.n_max, situation.draws)
-        cost = cost_after_pilots(basis.posterior, outlook, prices, _most(basis), pilots, situation)
+        cost = _cost_with(basis, pilots, prices)
         if cost <= (1 - SAVING) * plan.expected_cost:
             return _train(basis, pilots, cost, plan)
     return _annotate(basis, plan)
+
+
+def _prices(basis: _Basis) -> Prices:
+    costs, rounds = basis.situation.costs, basis.situation.rounds_left
+    case, round_ = costs.weighed(basis.n_max)
+    return Prices(
+        case=case,
+        round=round_,
+        budget=np.inf if costs.budget is None else costs.budget,
+        paid_round=costs.of_round,
+        rounds=ROUNDS if rounds is None else rounds,
+        look_ahead=basis.situation.look_ahead,
+    )
+
+
+def _cost_with(basis: _Basis, pilots: Design, prices: Prices) -> float:
+    """Expected cost still to come when these pilots are trained first, which takes a round without cases."""
+    costs = basis.situation.costs
+    extra = costs.per_run * (pilots.runs - costs.runs)
+    then = replace(prices, rounds=prices.rounds - 1, budget=max(prices.budget - prices.paid_round - extra, 0.0))
+    return prices.round + extra + cost_after_pilots(basis.posterior, basis.outlook, then, _most(basis), pilots)
 
 
 def _nothing_left(situation: Situation) -> str | None:
@@ -386,7 +408,7 @@ def _sizes(forecast: Forecast) -> dict[str, Any]:
 
 
 def _evidence(outlook: Outlook, question: Question, situation: Situation) -> dict[str, Any]:
-    gain = Interval.of(outlook.scores[-1] - outlook.scores[0] + outlook.misfit, question.level)
+    gain = Interval.of(outlook.gain, question.level)
     needed = np.quantile(outlook.needed, [(1 - question.level) / 2, 0.5, (1 + question.level) / 2], method="nearest")
     low, middle, high = (float(n) if np.isfinite(n) else None for n in needed)
     return {

@@ -54,7 +54,7 @@ def test_rounds_that_cost_more_make_batches_larger() -> None:
 
 def test_looking_one_step_ahead_takes_more_than_looking_two() -> None:
     doubtful = outlook(list(range(24, 80)))
-    one, two = (plan_batch(doubtful, Prices(1, 2), most=60, look_ahead=steps) for steps in (1, 2))
+    one, two = (plan_batch(doubtful, Prices(1, 2, look_ahead=steps), most=60) for steps in (1, 2))
     assert one is not None
     assert two is not None
     assert one.batch >= two.batch
@@ -64,7 +64,7 @@ def test_looking_one_step_ahead_takes_more_than_looking_two() -> None:
 def test_the_last_round_is_played_as_one() -> None:
     doubtful = outlook(list(range(24, 80)))
     last = plan_batch(doubtful, Prices(1, 2, rounds=1), most=60)
-    alone = plan_batch(doubtful, Prices(1, 2), most=60, look_ahead=1)
+    alone = plan_batch(doubtful, Prices(1, 2, look_ahead=1), most=60)
     assert last == alone
 
 

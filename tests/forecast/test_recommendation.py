@@ -5,10 +5,12 @@ import pandas as pd
 import pytest
 
 from dicecast.forecast.costs import Costs
-from dicecast.forecast.curve import Curve, curves_from_scores
+from dicecast.forecast.curve import Curve, averaged_curve, curves_from_scores
 from dicecast.forecast.errors import InputError
 from dicecast.forecast.forecast import Forecast, Question, forecast_curve
-from dicecast.forecast.recommendation import Situation, recommend, recommend_all
+from dicecast.forecast.goal import Goal
+from dicecast.forecast.quadrature import quadrature
+from dicecast.forecast.recommendation import Situation, decide, recommend, recommend_all
 from dicecast.forecast.scores import validate_scores
 from dicecast.forecast.stability import RoundSummary
 from dicecast.forecast.types import Interval, SizeInterval
@@ -105,14 +107,15 @@ def test_an_ill_behaved_curve_cannot_be_told() -> None:
 def test_a_stable_forecast_with_little_to_gain_stops(rising: Forecast) -> None:
     assert rising.expected is not None
     now = rising.curve.n_annotated
-    little = Interval.of(rising.expected.scores(now + 14) - rising.expected.scores(now), 0.9)
-    assert 0.005 < little.median < 0.01
+    draws = rising.expected.scores(now + 5) - rising.expected.scores(now)
+    little, eps = Interval.of(draws, 0.9), float(np.quantile(draws, 0.8))
     size = SizeInterval(100.0, 90.0, 110.0, False, 0.9, 320.0)
     still = tuple(RoundSummary(i, now, Interval(0.85, 0.84, 0.86, 0.9), size, little) for i in range(3))
-    found = recommend(rising, Situation(left=14, history=still))
+    goal = Goal("plateau", eps)
+    found = recommend(rising, Situation(goal=goal, left=5, history=still))
     assert found.code == "stop_stable"
     moving = (*still[:2], dataclasses.replace(still[2], dm=Interval(0.88, 0.87, 0.89, 0.9)))
-    assert recommend(rising, Situation(left=14, history=moving)).code == "annotate"
+    assert recommend(rising, Situation(goal=goal, left=5, history=moving)).code == "annotate"
 
 
 def test_a_goal_within_reach_counts_only_what_can_be_annotated() -> None:
@@ -132,6 +135,35 @@ def test_every_decision_has_a_reason_and_a_complete_document(rising: Forecast, s
         document = found.document()
         assert document["reason"]
         assert {"code", "batch", "p_suffices", "promise", "cost", "reason", "evidence"} <= set(document)
+
+
+def test_pilots_are_the_better_buy_where_cases_are_dear_and_they_may_settle_it() -> None:
+    rng = np.random.default_rng(0)
+    n = np.repeat([10, 20, 40, 80], 2)
+    scores = 0.85 - 0.4 * np.exp(-0.12 * n) + 0.006 * rng.standard_normal(8)
+    posterior = quadrature(averaged_curve("seen", n, np.tile([0, 1], 4), scores, 80, 10**9))
+    dear, cheap = (
+        decide(posterior, Question(), Situation(left=220, costs=costs, draws=2))
+        for costs in (Costs(per_case=1000, per_round=1), Costs(per_case=1, per_round=1000))
+    )
+    assert dear.code == "train_pilots"
+    assert dear.pilots is not None
+    assert dear.pilots.draws == (2,)
+    assert f"2 more draws at {dear.pilots.sizes[0]} cases are the better buy" in dear.reason
+    assert cheap.code == "annotate"
+
+
+def test_a_target_has_its_own_stops(rising: Forecast) -> None:
+    codes = [recommend(rising, Situation(left=200, goal=Goal("target", target))).code for target in (0.5, 0.82, 0.99)]
+    assert codes == ["stop_plateau", "annotate", "stop_unreachable"]
+
+
+def test_what_a_point_is_worth_decides_how_far_to_go(rising: Forecast) -> None:
+    costs = Costs(per_case=1, per_round=5)
+    found = [recommend(rising, Situation(left=200, goal=Goal("value", worth), costs=costs)) for worth in (0.5, 20, 500)]
+    assert [one.code for one in found] == ["stop_stable", "annotate", "annotate"]
+    assert found[1].batch < found[2].batch
+    assert found[1].p_suffices is None
 
 
 @pytest.mark.parametrize("costs", [{"per_case": -1.0}, {"budget": 100.0}, {"per_case": 1.0, "per_round": -2.0}])
