@@ -268,7 +268,9 @@ def init(
         cases_table=cases,
         trainer=trainer,
         schedule_check=schedule_check,
-        runs=commands.runs_for(gpu_hours, seconds_per_iteration, training, len(configuration.split(","))),
+        runs=commands.runs_for(
+            gpu_hours, seconds_per_iteration, training, len(configuration.split(",")), schedule_check
+        ),
     )
     Console().print(commands.initialise(asked, Console(stderr=True)))
 

@@ -47,6 +47,8 @@ from .tables import read_scores, write_csv
 Answer = tuple[RenderableType, Any]
 UNTOLD = ("too_few_sizes", "ill_behaved", "families_disagree")
 """Forecast verdicts that mean CANNOT TELL."""
+CHECK_RUNS = 4
+"""What the schedule check of a configuration takes, in runs: two sizes, twice as long."""
 FEW_CURVES = 100
 """Curves from which several processes are worth their start."""
 Number = TypeVar("Number", int, float, int | None)
@@ -114,8 +116,10 @@ def initialise(asked: NewStudy, console: Console) -> RenderableType:
     return Group(*lines)
 
 
-def runs_for(hours: float | None, seconds: float | None, training: Mapping[str, Any], arms: int) -> int:
-    """Pilot runs per configuration that fit into GPU-hours; by default what a proposal spends.
+def runs_for(
+    hours: float | None, seconds: float | None, training: Mapping[str, Any], arms: int, schedule_check: bool
+) -> int:
+    """Pilot runs per configuration that fit into GPU-hours beside the schedule check; by default what one proposes.
 
     Raises:
         InputError: One is given without the other, or the hours pay for too few runs.
@@ -129,11 +133,14 @@ def runs_for(hours: float | None, seconds: float | None, training: Mapping[str, 
     if not (0 < hours < math.inf and 0 < seconds < math.inf):
         raise InputError(f"GPU-hours and seconds per iteration must be > 0, found {hours:g} and {seconds:g}.")
     each = seconds * (training["epochs"] or 1000) * (training["iterations"] or 250) / 3600
-    runs = int(hours / each / arms + 1e-9)
+    checks = CHECK_RUNS if schedule_check else 0
+    runs = int(hours / each / arms + 1e-9) - checks
     if runs < FEWEST_RUNS:
+        needed = (FEWEST_RUNS + checks) * each * arms
         raise InputError(
-            f"{hours:g} GPU-hours pay for {runs} runs of {each:.2f} h per configuration; a design needs at least "
-            f"{FEWEST_RUNS}. Train shorter (--epochs, --iterations) or give {FEWEST_RUNS * each * arms:.1f} hours."
+            f"{hours:g} GPU-hours pay for {max(runs, 0)} runs of {each:.2f} h per configuration"
+            f"{' beside the schedule check' if checks else ''}; a design needs at least {FEWEST_RUNS}. Train shorter "
+            f"(--epochs, --iterations) or give {needed:.1f} hours."
         )
     return runs
 
@@ -269,7 +276,7 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
             Situation(
                 goal=asked.goal,
                 left=asked.left,
-                costs=loop.with_asked(Costs(), curve.arm, asked),
+                costs=loop.with_asked(Costs(runs=Situation.draws * len(arms)), curve.arm, asked),
                 rounds_left=asked.rounds_left,
                 look_ahead=asked.look_ahead,
             )
@@ -295,6 +302,8 @@ def costs_by_arm(text: str | None) -> dict[str, float]:
         arm, _, number = part.rpartition("=")
         try:
             if part.strip():
+                if arm.strip() in found:
+                    raise InputError(f"--per-case names {arm.strip() or 'every arm'} twice, found {text!r}.")
                 found[arm.strip()] = float(number)
         except ValueError as error:
             raise InputError(f"--per-case must be a number, or arm=number,arm=number, found {text!r}.") from error
@@ -325,6 +334,7 @@ def simulate(
     """
     if count < 1:
         raise InputError(f"--campaigns must be >= 1, found {count}.")
+    Question(seed=wanted.seed)
     console = Console(stderr=True)
     if source is not None:
         given = [name for name, value in guess.items() if value is not None]
@@ -361,9 +371,6 @@ def terms_of(
     level: float | None,
 ) -> Terms:
     """Goal and costs of simulated campaigns; a case costs 1 where nothing is said."""
-    for name, value in (("per-case", per_case), ("per-round", per_round)):
-        if value is not None and not (0 if name == "per-round" else 1e-12) <= value < math.inf:
-            raise InputError(f"--{name} must be {'>= 0' if name == 'per-round' else '> 0'}, found {value:g}.")
     goal = goal_of(target, per_point) or Goal(PLATEAU, Question.eps if eps is None else eps)
     return Terms(
         goal=goal,
@@ -382,7 +389,8 @@ def _truths_of_source(source: Path, wishes: Wishes, reach: int | None, count: in
         names = ", ".join(curve.name for curve in curves) or "none with three sizes"
         raise InputError(f"{source}: one curve must be chosen with --arm and --structure, found {names}.")
     (curve,) = curves
-    return truths_of(quadrature(curve, seed), reach or read.question.reach or horizon_of(curve), count, seed)
+    n_max = next(n for n in (reach, read.question.reach, horizon_of(curve)) if n is not None)
+    return truths_of(quadrature(curve, seed), n_max, count, seed)
 
 
 def range_of(text: str, name: str) -> tuple[float, float]:

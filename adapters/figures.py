@@ -132,7 +132,8 @@ def simulation_figure(found: Sequence[Summary], unit: str, path: Path) -> list[P
     """
     from matplotlib.figure import Figure
 
-    largest = [one for one in found if one.terms.budget == found[-1].terms.budget]
+    budgets = [np.inf if one.terms.budget is None else one.terms.budget for one in found]
+    largest = [one for one, budget in zip(found, budgets, strict=True) if budget == max(budgets)]
     figure = Figure(figsize=(9.6, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     _draw_campaigns(left, largest[0])
@@ -140,7 +141,8 @@ def simulation_figure(found: Sequence[Summary], unit: str, path: Path) -> list[P
         same = [other for other in found if other.policy == one.policy and other.terms.budget is not None]
         _draw_success(right, one, same if len(found) > len(largest) else [], f"C{index}")
     right.set_xlabel(f"cost, {unit}")
-    right.set_ylabel("share of campaigns that met the goal by then")
+    ended = "ended" if found[0].success is None else "met the goal"
+    right.set_ylabel(f"share of campaigns that {ended} by then")
     right.set_ylim(-0.02, 1.02)
     right.set_xlim(left=0)
     right.grid(alpha=0.25)

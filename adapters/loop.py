@@ -374,11 +374,12 @@ def conclude(
     forecasts = [forecast_curve(curve, question, quick=quick, draws=DRAWS) for curve in curves]
     rounds = read_rounds(study)
     earlier = [document for document in rounds if document["round"] < number]
-    history = [[*_history(earlier, forecast, question.level), *_summary(number, forecast)] for forecast in forecasts]
+    history = [[*_history(earlier, forecast), *_summary(number, forecast)] for forecast in forecasts]
     schedule = schedule_checks(study)
     replay = bool(options and options.replay) or any(document["replay"] for document in rounds)
+    listed = any(document["recommendation"].get("evidence", {}).get("left") is not None for document in earlier)
     situations = [
-        _situation(study, forecast, past, schedule, replay, asked or Asked())
+        _situation(study, forecast, past, schedule, replay, listed, asked or Asked())
         for forecast, past in zip(forecasts, history, strict=True)
     ]
     deciding = [i for i, situation in enumerate(situations) if situation is not None]
@@ -409,6 +410,7 @@ def _situation(
     past: Sequence[RoundSummary],
     schedule: Sequence[ScheduleCheck],
     replay: bool,
+    listed_before: bool,
     asked: Asked,
 ) -> Situation | None:
     """What one curve's decision depends on; None where its structure takes no part in it."""
@@ -416,7 +418,8 @@ def _situation(
     goal = settings.goal(curve.structure)
     if goal is None:
         return None
-    listed = len(study.hidden if replay else study.waiting) if replay or study.waiting else None
+    waiting = study.hidden if replay else study.waiting
+    listed = len(waiting) if replay or waiting or listed_before else None
     deadline = settings.cost.deadline_rounds
     rounds_left = None if deadline is None else deadline - (len(study.batches) - 1)
     return Situation(
@@ -469,9 +472,13 @@ def _of_curve(document: Mapping[str, Any], forecast: Forecast) -> Mapping[str, A
     return next((past for past in document["forecast"]["curves"] if [past[name] for name in names] == key), None)
 
 
-def _history(earlier: Sequence[Mapping[str, Any]], forecast: Forecast, level: float) -> list[RoundSummary]:
-    pairs = [(document["round"], _of_curve(document, forecast)) for document in earlier]
-    found = [RoundSummary.from_document(number, past, level) for number, past in pairs if past is not None]
+def _history(earlier: Sequence[Mapping[str, Any]], forecast: Forecast) -> list[RoundSummary]:
+    pairs = [(document, _of_curve(document, forecast)) for document in earlier]
+    found = [
+        RoundSummary.from_document(document["round"], past, document["forecast"]["level"])
+        for document, past in pairs
+        if past is not None
+    ]
     return [one for one in found if one is not None]
 
 

@@ -363,6 +363,9 @@ def _check_goals(settings: Settings, where: str) -> None:
     asked = [goal] if isinstance(goal, str) else list(goal.values())
     if VALUE in asked and settings.cost.per_point is None:
         raise InputError(f'{where}, [cost]: the goal "value" needs what a point of score is worth: set per_point.')
+    priced = [settings.cost.per_case if arm.per_case is None else arm.per_case for arm in settings.arms]
+    if (VALUE in asked or settings.cost.budget is not None) and not all(priced):
+        raise InputError(f'{where}, [cost]: a budget and the goal "value" need per_case > 0 for every arm.')
     if asked and all(one == IGNORE for one in asked):
         raise InputError(f'{where}, [study]: goal must leave a structure to decide by, found "ignore" only.')
 

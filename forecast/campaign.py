@@ -34,7 +34,7 @@ FORMAT = 1
 """Version of the JSON that a campaign is kept as."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Campaign:
     """Everything known of a campaign: what it is after, what it costs, what was told. Telling makes a new one."""
 
@@ -42,8 +42,10 @@ class Campaign:
     """By default the plateau within `eps`, for every structure."""
     goals: Mapping[str, Goal] = field(default_factory=dict)
     """Goals of single structures, instead of `goal`."""
-    left: int | None = None
-    """Cases that could still be annotated when the campaign began; None when unknown."""
+    start: int = 1
+    """Cases annotated when the campaign began; by default as many as the first pilots used."""
+    n_max: int | None = None
+    """Cases there will ever be; None when unknown."""
     costs: Costs = field(default_factory=Costs)
     """Costs, with the budget as it was at the beginning."""
     deadline_rounds: int | None = None
@@ -57,17 +59,28 @@ class Campaign:
     scores: pd.DataFrame | None = None
     """All scores told so far, sorted; None before the first."""
     pools: tuple[int, ...] = ()
-    """Annotated cases at every telling, ascending."""
+    """Cases annotated when scores were told, at least `start`, ascending and without repeats."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be played."""
         self.question  # noqa: B018 - checks eps, level and seed
-        for name in ("left", "deadline_rounds"):
+        for name, least in _LEAST.items():
             value = getattr(self, name)
-            if value is not None and value < 0:
-                raise InputError(f"{name} must be >= 0, found {value}.")
-        if self.draws < 1 or self.look_ahead < 1:
-            raise InputError(f"draws and look_ahead must be >= 1, found {self.draws} and {self.look_ahead}.")
+            if value is not None and value < least:
+                raise InputError(f"{name} must be >= {least}, found {value}.")
+        if self.n_max is not None and self.n_max < max(self.start, self.n_annotated):
+            raise InputError(
+                f"n_max, the cases there will ever be, must be at least the {max(self.start, self.n_annotated)} "
+                f"annotated, found {self.n_max}."
+            )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are after the same and were told the same."""
+        return isinstance(other, Campaign) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        """By everything that is compared."""
+        return hash(self.to_json())
 
     @property
     def question(self) -> Question:
@@ -84,14 +97,14 @@ class Campaign:
 
         Args:
             scores: A scores table (`n_cases` and `score` are required).
-            n_annotated: Annotated cases at hand when they were trained; by default the table's largest size.
+            n_annotated: Annotated cases at hand when they were trained; by default the table's largest size, or
+                `start` where that is larger. Give it for further pilots at smaller sizes.
 
         Raises:
-            InputError: A faulty table, scores that were told before, a pool smaller than a size, or more cases than
-                were left.
+            InputError: A faulty table, scores that were told before, a pool smaller than a size or larger than `n_max`.
         """
         new = validate_scores(scores)
-        now = int(new["n_cases"].max()) if n_annotated is None else n_annotated
+        now = max(int(new["n_cases"].max()), self.start) if n_annotated is None else int(n_annotated)
         if now < new["n_cases"].max():
             raise InputError(f"n_annotated must be at least the largest size {new['n_cases'].max()}, found {now}.")
         every = new if self.scores is None else pd.concat([self.scores, new], ignore_index=True)
@@ -102,9 +115,7 @@ class Campaign:
                 f"{again.sum()} of these scores were told before, the first for {row['n_cases']} cases, draw "
                 f"{row['draw']}, {row['structure']}. Tell only new ones."
             )
-        pools = tuple(sorted({*self.pools, now}))
-        if self.left is not None and pools[-1] - pools[0] > self.left:
-            raise InputError(f"{self.left} cases were left at {pools[0]}, but {pools[-1]} are said to be annotated.")
+        pools = tuple(sorted({*self.pools, max(now, self.start)}))
         return replace(self, scores=every.sort_values(KEY, ignore_index=True)[sorted(every.columns)], pools=pools)
 
     def curves(self) -> list[Curve]:
@@ -132,10 +143,13 @@ class Campaign:
             InputError: Nothing was told.
         """
         question = self.question
-        left = self.left_now
-        if left is not None:
-            question = replace(question, reach=self.n_annotated + left)
+        if self.n_max is not None:
+            question = replace(question, reach=self.n_max)
         curves = self.curves()
+        unknown = set(self.goals) - {curve.structure for curve in curves}
+        if unknown:
+            known = ", ".join(sorted({curve.structure for curve in curves}))
+            raise InputError(f"goals names structure {min(unknown)!r}, which was not told of: there is {known}.")
         forecasts = [forecast_curve(curve, question, quick=True, draws=DRAWS) for curve in curves]
         return recommend_all(forecasts, [self._situation(curve.structure) for curve in curves])
 
@@ -144,22 +158,19 @@ class Campaign:
         return {curve.name: outcomes(curve, self.question) for curve in self.curves()}
 
     @property
-    def left_now(self) -> int | None:
-        """Cases that could still be annotated now."""
-        return None if self.left is None else self.left - self._added
-
-    @property
-    def _added(self) -> int:
-        return self.pools[-1] - self.pools[0] if self.pools else 0
+    def left(self) -> int | None:
+        """Cases that could still be annotated."""
+        return None if self.n_max is None else self.n_max - self.n_annotated
 
     def _situation(self, structure: str) -> Situation:
         rounds, costs = max(len(self.pools) - 1, 0), self.costs
         if costs.budget is not None:
-            spent = self._added * (costs.per_case or 0.0) + rounds * costs.of_round
+            added = self.n_annotated - self.pools[0] if self.pools else 0
+            spent = added * (costs.per_case or 0.0) + rounds * costs.of_round
             costs = replace(costs, budget=max(0.0, costs.budget - spent))
         return Situation(
             goal=self.goals.get(structure, self.goal),
-            left=self.left_now,
+            left=self.left,
             costs=costs,
             rounds_left=None if self.deadline_rounds is None else max(self.deadline_rounds - rounds, 0),
             draws=self.draws,
@@ -198,13 +209,14 @@ class Campaign:
             return cls(
                 **{name: found[name] for name in _PLAIN},
                 goal=found["goal"] and Goal(**found["goal"]),
-                goals={name: Goal(**goal) for name, goal in found["goals"].items()},
+                goals={name: Goal(**goal) for name, goal in dict(found["goals"]).items()},
                 costs=Costs(**found["costs"]),
                 scores=scores,
-                pools=tuple(found["pools"]),
+                pools=tuple(sorted({int(pool) for pool in found["pools"]})),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"a campaign must be text written by Campaign.to_json, found: {error!r}.") from error
 
 
-_PLAIN = ("left", "deadline_rounds", "draws", "eps", "level", "seed", "look_ahead")
+_PLAIN = ("start", "n_max", "deadline_rounds", "draws", "eps", "level", "seed", "look_ahead")
+_LEAST = {"start": 1, "n_max": 1, "deadline_rounds": 0, "draws": 1, "look_ahead": 1}

@@ -56,7 +56,11 @@ class Costs:
         return {"amount": sum(parts.values()), "unit": self.unit, **parts}
 
     def weighed(self, n_max: int) -> tuple[float, float]:
-        """Cost of a case and of a round for weighing one against the other, where unknown on a common scale."""
-        case = self.per_case or 1.0
-        stated = self.per_round is not None or self.per_run * self.runs > 0
-        return case, self.of_round if stated else ROUND_SHARE * case * n_max
+        """Cost of a case and of a round for weighing one against the other.
+
+        Where cases cost nothing or nobody knows, a case counts 1 and a round `ROUND_SHARE` of all cases.
+        """
+        if not self.per_case:
+            return 1.0, ROUND_SHARE * n_max
+        share = ROUND_SHARE * self.per_case * n_max if self.per_round is None else self.per_round
+        return self.per_case, share + self.per_run * self.runs

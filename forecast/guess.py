@@ -33,6 +33,8 @@ class Guess:
 
     def __post_init__(self) -> None:
         """Refuse an impossible guess."""
+        if not 0 < self.eps < 1:
+            raise InputError(f"eps must lie between 0 and 1 (exclusive), found {self.eps:g}.")
         for name in ("score", "ceiling"):
             low, high = getattr(self, name)
             if not 0 < low <= high <= 1:
@@ -68,7 +70,10 @@ class Guess:
 
 
 def truths_of(posterior: Posterior, n_max: int, count: int, seed: int) -> list[Truth]:
-    """Curves drawn from a posterior, each with the noise it was drawn with, from the cases at hand on."""
+    """Curves drawn from a posterior, each with the noise of a run it was drawn with, from the cases at hand on.
+
+    They are taken as exact: without the misfit of the families.
+    """
     start = posterior.curve.n_annotated
     _check_reach(n_max, start)
     who = np.random.default_rng([seed, 32]).choice(len(posterior.dm), count, replace=count > len(posterior.dm))

@@ -114,7 +114,7 @@ def next_pilots(posterior: Posterior, n_max: int, draws: int) -> Design:
 
 def _ladders(pool: int) -> list[tuple[int, ...]]:
     """Choices of sizes up to the pool."""
-    least = max(min(SMALLEST, pool // 4), pool // SPAN, 1)
+    least = max(min(SMALLEST, pool // 4), pool // SPAN, 2)
     steps = int(np.log(pool / least) / np.log(LADDER) + 1e-9)
     below = sorted({max(least, round(pool / LADDER**step)) for step in range(1, steps + 1)} - {pool})
     counts = range(FEWEST - 1, min(MOST, len(below) + 1))

@@ -11,11 +11,12 @@ from .costs import Costs
 from .families import Family
 from .fit import least_squares
 from .forecast import FEWEST_SIZES, Question
-from .goal import TARGET
+from .goal import TARGET, VALUE
 from .lookahead import LOOK_AHEAD
 from .quadrature import quadrature
 from .recommendation import Situation, decide
-from .simulation import Action, Policy, State
+from .simulation import Action, Policy, State, Terms
+from .types import FloatArray
 
 DRAWS = 1000
 """Draws of the posterior behind a simulated decision."""
@@ -70,15 +71,21 @@ def inverted(family: Family, margin: float = 1.0, least_rounds: int = 1) -> Poli
             return Action(ON * state.now)
         totals = np.unique(np.round(np.geomspace(state.now, state.n_max, GRID)))
         scores = np.maximum.accumulate(least_squares(state.curve, family).score(totals))
-        goal = state.terms.goal
-        bar = goal.amount if goal.kind == TARGET else scores[-1] - goal.amount
-        needed = totals[np.argmax(scores >= bar)] if scores[-1] >= bar else state.n_max
-        wanted = math.ceil(margin * needed)
+        wanted = math.ceil(margin * _needed(totals, scores, state.terms))
         if state.terms.rounds - state.rounds_left < least_rounds:
             wanted = max(wanted, math.ceil(1.25 * state.now))
         return Action(wanted, code="inverted")
 
     return choose
+
+
+def _needed(totals: FloatArray, scores: FloatArray, terms: Terms) -> float:
+    """The total that a curve says the goal needs."""
+    goal = terms.goal
+    if goal.kind == VALUE:
+        return float(totals[np.argmax(100 * goal.amount * scores - terms.per_case * totals)])
+    bar = goal.amount if goal.kind == TARGET else scores[-1] - goal.amount
+    return float(totals[np.argmax(scores >= bar)] if scores[-1] >= bar else totals[-1])
 
 
 def growing(share: float) -> Policy:

@@ -61,19 +61,19 @@ def outcomes(curve: Curve, question: Question, promised: Sequence[Promise] = ())
     Args:
         curve: The scores so far, with the size of the pool after each round.
         question: Seed, level and model of the promises.
-        promised: Promises on record. Where none is on record for a size that was reached, it is made again from what
-            was known before: with the same seed it comes out the same.
+        promised: Promises on record, the newest last. Where none is on record for a size that was reached, it is made
+            again from the sizes known before.
     """
     found: list[PromiseOutcome] = []
     for before, after in pairwise(curve.pool):
         if after not in curve.sizes or np.sum(curve.sizes <= before) < FEWEST_SIZES:
             continue
         scores = curve.y[curve.n == after]
-        recorded = next((one for one in promised if one.n == after), None)
+        recorded = next((one for one in reversed(promised) if one.n == after and one.draws <= len(scores)), None)
         if recorded is None:
             posterior = quadrature(_known_at(curve, before), question.seed, model=question.model)
             recorded = promise_at(posterior, after, len(scores), question.level)
-        found.append(PromiseOutcome(recorded, before, float(np.mean(scores))))
+        found.append(PromiseOutcome(recorded, before, float(np.mean(scores[: recorded.draws]))))
     return tuple(found)
 
 

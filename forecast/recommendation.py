@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .costs import Costs
+from .errors import InputError
 from .forecast import HORIZON, Forecast, Question, horizon_of
 from .goal import PLATEAU, TARGET, VALUE, Goal
 from .lookahead import GROWTH, LEAST_SHARE, LOOK_AHEAD, Plan, Prices, plan_batch
@@ -64,6 +65,11 @@ class Situation:
     """When those forecasts count as standing still."""
     training_limited: str | None = None
     """Set when longer training raises the score: the sentence that says so."""
+
+    def __post_init__(self) -> None:
+        """Refuse a value without anything to set against it."""
+        if self.goal is not None and self.goal.kind == VALUE and not self.costs.per_case:
+            raise InputError("what a score point is worth is set against the cost of a case: give per_case > 0.")
 
 
 @dataclass(frozen=True)

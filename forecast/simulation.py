@@ -93,9 +93,12 @@ class Terms:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be played."""
-        for name, least in (("rounds", 1), ("draws", 1), ("growth", 1.01)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} must be >= {least:g}, found {getattr(self, name):g}.")
+        for name, least in (("rounds", 1), ("draws", 1), ("growth", 1.01), ("per_round", 0), ("budget", 0)):
+            value = getattr(self, name)
+            if value is not None and not least <= value < np.inf:
+                raise InputError(f"{name} must be >= {least:g} and finite, found {value:g}.")
+        if not 0 < self.per_case < np.inf:
+            raise InputError(f"per_case must be > 0 and finite, found {self.per_case:g}.")
 
     def of_round(self, truth: Truth) -> float:
         """Cost of a round besides its cases."""

@@ -106,8 +106,8 @@ def test_an_arm_overrides_the_pilots_and_leaves_the_rest() -> None:
 
 
 def test_every_structure_has_the_goal_it_was_given_or_the_plateau() -> None:
-    table = {**raw(cost={"per_point": 40.0}), **study(goal={"small": 0.8, "cyst": "ignore", "large": "value"})}
-    table["cost"] = {"per_point": 40.0}
+    table = {**raw(), **study(goal={"small": 0.8, "cyst": "ignore", "large": "value"})}
+    table["cost"] = {"per_point": 40.0, "per_case": 2.0}
     found = parse_settings(table, "here")
     assert found.goal("small") == Goal("target", 0.8)
     assert found.goal("cyst") is None
@@ -157,6 +157,8 @@ FAULTS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("goal is true", study(goal={"small": True}), ["[study]", "goal", "True"]),
     ("goal is nothing", study(goal={"small": "ignore"}), ["[study]", "goal", "ignore"]),
     ("goal value without a price", study(goal="value"), ["[cost]", "per_point"]),
+    ("goal value without cost", {**study(goal="value"), "cost": {"per_point": 3}}, ["[cost]", "per_case > 0"]),
+    ("budget but a free arm", {**arm(per_case=0), "cost": {"per_case": 3, "budget": 9}}, ["[cost]", "every arm"]),
     ("per_point 0", raw(cost={"per_point": 0}), ["[cost]", "per_point", "> 0"]),
     ("per_gpu_hour negative", raw(cost={"per_gpu_hour": -1}), ["[cost]", "per_gpu_hour", ">= 0"]),
     ("arm per_case negative", arm(per_case=-2.0), ["[[arm]]", "per_case", ">= 0"]),

@@ -26,10 +26,10 @@ FIRST, LATER = [10, 20, 40], [80]
 
 
 def test_a_campaign_goes_from_pilots_to_a_stop() -> None:
-    campaign = Campaign(left=600, costs=Costs(per_case=1, per_round=10)).tell(pilots(FIRST))
+    campaign = Campaign(n_max=640, costs=Costs(per_case=1, per_round=10)).tell(pilots(FIRST))
     rounds = 0
     while (found := campaign.recommend()).code == "annotate":
-        assert found.batch <= (campaign.left_now or 0)
+        assert found.batch <= (campaign.left or 0)
         now = campaign.n_annotated + found.batch
         campaign = campaign.tell(pilots([now]))
         rounds += 1
@@ -43,7 +43,7 @@ def test_a_campaign_goes_from_pilots_to_a_stop() -> None:
 
 def test_the_order_of_telling_makes_no_difference() -> None:
     parts = [pilots([n]) for n in (10, 20, 40, 80)]
-    campaigns = [Campaign(left=100) for _ in range(2)]
+    campaigns = [Campaign(n_max=140) for _ in range(2)]
     for part in parts:
         campaigns[0] = campaigns[0].tell(part)
     for part in reversed(parts):
@@ -74,10 +74,12 @@ def test_telling_twice_is_refused_and_changes_nothing() -> None:
 
 def test_a_campaign_survives_being_written_down() -> None:
     campaign = Campaign(
-        goal=Goal("target", 0.83), goals={"cyst": Goal()}, left=50, costs=Costs(per_case=3, budget=90), eps=0.02
+        goal=Goal("target", 0.83), goals={"all": Goal("target", 0.82)}, n_max=90, costs=Costs(per_case=3, budget=90), eps=0.02
     ).tell(pilots(FIRST))
     again = Campaign.from_json(campaign.to_json())
+    assert again == campaign
     assert again.to_json() == campaign.to_json()
+    assert hash(again) == hash(campaign)
     assert again.recommend().document() == campaign.recommend().document()
 
 
@@ -98,7 +100,7 @@ def test_two_sizes_ask_for_pilots() -> None:
 
 def test_the_budget_is_spent_by_what_was_annotated() -> None:
     costs = Costs(per_case=1, per_round=10, budget=60)
-    campaign = Campaign(left=600, costs=costs).tell(pilots(FIRST))
+    campaign = Campaign(n_max=640, costs=costs).tell(pilots(FIRST))
     first = campaign.recommend()
     assert first.code == "annotate"
     assert first.batch <= 50
@@ -107,27 +109,43 @@ def test_the_budget_is_spent_by_what_was_annotated() -> None:
 
 
 def test_the_deadline_ends_a_campaign() -> None:
-    campaign = Campaign(left=600, deadline_rounds=1).tell(pilots(FIRST)).tell(pilots(LATER))
+    campaign = Campaign(n_max=640, deadline_rounds=1).tell(pilots(FIRST)).tell(pilots(LATER))
     assert campaign.recommend().code == "stop_budget"
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"left": -1}, {"draws": 0}, {"eps": 0.0}, {"look_ahead": 0}, {"deadline_rounds": -2}]
+    "wrong",
+    [{"n_max": 0}, {"start": 50, "n_max": 40}, {"draws": 0}, {"eps": 0.0}, {"look_ahead": 0}, {"deadline_rounds": -2}],
 )
 def test_impossible_campaigns_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError):
         Campaign(**wrong)  # type: ignore[arg-type]
 
 
-def test_more_cases_than_were_left_are_refused() -> None:
-    campaign = Campaign(left=10).tell(pilots(FIRST))
-    with pytest.raises(InputError, match="10 cases were left at 40"):
+def test_more_cases_than_there_are_is_refused() -> None:
+    campaign = Campaign(n_max=50).tell(pilots(FIRST))
+    with pytest.raises(InputError, match="at least the 80 annotated, found 50"):
         campaign.tell(pilots(LATER))
+
+
+def test_further_pilots_at_smaller_sizes_are_no_round() -> None:
+    costs = Costs(per_case=1, per_round=10, budget=60)
+    campaign = Campaign(start=40, n_max=640, costs=costs).tell(pilots(FIRST))
+    more = pilots([20], seed=1).assign(draw=[3, 4, 5])
+    for later in (campaign.tell(more), campaign.tell(more, n_annotated=int(more["n_cases"].max() * 2))):
+        assert later.pools == (40,)
+        assert later.recommend().cost == campaign.recommend().cost
+        assert Campaign.from_json(later.to_json()) == later
+
+
+def test_a_goal_for_a_structure_that_was_never_told_of_is_refused() -> None:
+    with pytest.raises(InputError, match="'livr', which was not told of: there is all"):
+        Campaign(goals={"livr": Goal()}).tell(pilots(FIRST)).recommend()
 
 
 def test_each_structure_has_its_own_goal_and_the_slowest_decides() -> None:
     both = pd.concat([pilots(FIRST).assign(structure="kidney"), pilots(FIRST, k=0.2).assign(structure="cyst")])
-    campaign = Campaign(left=400, goals={"kidney": Goal("target", 0.84), "cyst": Goal("target", 0.5)}).tell(both)
+    campaign = Campaign(n_max=440, goals={"kidney": Goal("target", 0.84), "cyst": Goal("target", 0.5)}).tell(both)
     decision, each = campaign.recommend_each()
     assert decision.code == "annotate"
     assert "kidney" in decision.curve
