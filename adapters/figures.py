@@ -140,6 +140,8 @@ def simulation_figure(found: Sequence[Summary], unit: str, path: Path) -> list[P
     for index, one in enumerate(largest):
         same = [other for other in found if other.policy == one.policy and other.terms.budget is not None]
         _draw_success(right, one, same if len(found) > len(largest) else [], f"C{index}")
+    if len(found) > len(largest):
+        right.plot([], [], "D", color="0.5", label="under each budget")
     right.set_xlabel(f"cost, {unit}")
     ended = "ended" if found[0].success is None else "met the goal"
     right.set_ylabel(f"share of campaigns that {ended} by then")

@@ -74,7 +74,11 @@ def test_telling_twice_is_refused_and_changes_nothing() -> None:
 
 def test_a_campaign_survives_being_written_down() -> None:
     campaign = Campaign(
-        goal=Goal("target", 0.83), goals={"all": Goal("target", 0.82)}, n_max=90, costs=Costs(per_case=3, budget=90), eps=0.02
+        goal=Goal("target", 0.83),
+        goals={"all": Goal("target", 0.82)},
+        n_max=90,
+        costs=Costs(per_case=3, budget=90),
+        eps=0.02,
     ).tell(pilots(FIRST))
     again = Campaign.from_json(campaign.to_json())
     assert again == campaign
