@@ -276,8 +276,9 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
             Situation(
                 goal=asked.goal,
                 left=asked.left,
-                costs=loop.with_asked(Costs(runs=Situation.draws * len(arms)), curve.arm, asked),
+                costs=loop.with_asked(Costs(runs=int(curve.draws[-1]) * len(arms)), curve.arm, asked),
                 rounds_left=asked.rounds_left,
+                draws=int(curve.draws[-1]),
                 look_ahead=asked.look_ahead,
             )
             for curve in read.curves

@@ -36,6 +36,10 @@ VERDICT_STYLE = {
     "ill_behaved": "red",
     "too_few_sizes": "red",
 }
+RULES = (
+    "Rules: exponential = what a least-squares fit of it says is needed; +25 % = of the pool, each round; shares = of "
+    "everything, as far as growth (fourfold a round) and money allow."
+)
 MOST_CASES = 20
 """Case ids a recommendation lists."""
 MOST_LINES = 200
@@ -409,13 +413,16 @@ def simulation_report(found: Sequence[Summary], unit: str) -> RenderableType:
         table.add_row(one.policy, *budget, success, *numbers)
     needed = needed_cases(first.played, terms)
     goal = f"to {terms.goal.words(truth.n_max)}"
+    rules = "" if len({one.policy for one in found}) == 1 else RULES
     ours = (
         f"Goal: {goal}. It is out of reach on some of the curves."
         if needed is None
         else f"Goal: {goal}; that truly needs {needed.median:.0f} [{needed.lo:.0f}, {needed.hi:.0f}] cases in all."
     )
-    rest = f"Costs: {terms.per_case:g} {unit} a case, {terms.of_round(truth):g} a round; at most {terms.rounds} rounds."
-    return Group(table, Text(ours, "dim"), Text(rest, "dim"))
+    share = " (5 % of annotating everything, as no cost of a round was given)" if terms.per_round is None else ""
+    each = "1 a case" if unit == "cases" else f"{terms.per_case:g} {unit} a case"
+    rest = f"Costs: {each}, {terms.of_round(truth):g} a round{share}; at most {terms.rounds} rounds."
+    return Group(table, *(Text(line, "dim") for line in (ours, rest, rules) if line))
 
 
 def history_table(history: Sequence[RoundSummary]) -> Table:
@@ -512,7 +519,8 @@ def recommendation_panel(
         for one in each:
             batch = f" {one.batch}" if one.code == "annotate" else ""
             goal = "" if one.goal == found.goal else f" ({_goal_words(one.goal)})"
-            lines.append(Text(f"  {one.curve}: {one.code}{batch}{goal}", "dim"))
+            chance = "" if one.p_suffices is None else f", suffices with probability {one.p_suffices:.2f}"
+            lines.append(Text(f"  {one.curve}: {one.code.replace('_', ' ')}{batch}{goal}{chance}", "dim"))
     if cases:
         rest = "" if len(cases) <= MOST_CASES else f" and {len(cases) - MOST_CASES} more (--json lists all)"
         lines.append(Text(f"Annotate next: {', '.join(cases[:MOST_CASES])}{rest}."))

@@ -93,7 +93,7 @@ class Campaign:
         return self.pools[-1] if self.pools else 0
 
     def tell(self, scores: pd.DataFrame, n_annotated: int | None = None) -> Campaign:
-        """The campaign with further scores; the order of telling makes no difference.
+        """The campaign with further scores; the order of telling makes no difference. Tell every round on its own.
 
         Args:
             scores: A scores table (`n_cases` and `score` are required).
@@ -103,6 +103,8 @@ class Campaign:
         Raises:
             InputError: A faulty table, scores that were told before, a pool smaller than a size or larger than `n_max`.
         """
+        if not isinstance(scores, pd.DataFrame):
+            raise InputError(f"scores must be a pandas DataFrame, found {type(scores).__name__}.")
         new = validate_scores(scores)
         now = max(int(new["n_cases"].max()), self.start) if n_annotated is None else int(n_annotated)
         if now < new["n_cases"].max():

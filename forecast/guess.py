@@ -70,7 +70,7 @@ class Guess:
 
 
 def truths_of(posterior: Posterior, n_max: int, count: int, seed: int) -> list[Truth]:
-    """Curves drawn from a posterior, each with the noise of a run it was drawn with, from the cases at hand on.
+    """Curves drawn from a posterior, each with the noise of a run it was drawn with, and the scores seen so far.
 
     They are taken as exact: without the misfit of the families.
     """
@@ -81,7 +81,9 @@ def truths_of(posterior: Posterior, n_max: int, count: int, seed: int) -> list[T
     scores = np.clip(np.maximum.accumulate(posterior.scores(sizes)[:, who], axis=0), 0, 1)
     tau0, tau1, _ = posterior.noise[who].T
     sd = np.sqrt(tau0**2 + tau1**2 / sizes[:, None])
-    return [Truth(f"draw {i}", sizes, scores[:, i], sd[:, i], start, n_max) for i in range(count)]
+    curve = posterior.curve
+    seen = tuple((int(n), tuple(curve.y[curve.n == n].tolist())) for n in curve.sizes)
+    return [Truth(f"draw {i}", sizes, scores[:, i], sd[:, i], start, n_max, seen=seen) for i in range(count)]
 
 
 def _check_reach(n_max: int, start: int) -> None:

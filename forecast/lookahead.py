@@ -86,6 +86,8 @@ def plan_batch(outlook: Outlook, prices: Prices, most: int) -> Plan | None:
         return None
     cost = np.where(payable, prices.round + spent + open_ * later, np.inf)
     best = int(np.argmin(cost))
+    if outlook.goal.kind == VALUE:  # of plans that come to the same, the one that gets there soonest
+        best = int(np.flatnonzero(cost <= cost[best] * (1 + 1e-9))[-1])
     return Plan(int(totals[best] - totals[0]), float(cost[best]), float(open_[0] * loss[0]))
 
 

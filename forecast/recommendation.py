@@ -15,7 +15,7 @@ import numpy as np
 
 from .costs import Costs
 from .errors import InputError
-from .forecast import HORIZON, Forecast, Question, horizon_of
+from .forecast import FAILED, HORIZON, Forecast, Question, horizon_of
 from .goal import PLATEAU, TARGET, VALUE, Goal
 from .lookahead import GROWTH, LEAST_SHARE, LOOK_AHEAD, Plan, Prices, plan_batch
 from .noise import mean_covariance
@@ -162,14 +162,21 @@ def recommend_all(
         The decision to act on, and the decision of each curve.
     """
     each = [recommend(f, s) for f, s in zip(forecasts, situations, strict=True)]
-    leading = min(each, key=lambda one: (ORDER.index(one.code), -one.batch))
+    leading = min(each, key=lambda one: (ORDER.index(one.code), -one.batch, _chance(one)))
     if len(each) == 1:
         return leading, each
     agree = sum(one.code == leading.code for one in each)
     reason = (
         f"{leading.curve}: {leading.reason} ({agree} of {len(each)} curves say {leading.code}; the slowest decides.)"
     )
+    least = min(each, key=_chance)
+    if leading.code == "annotate" and _chance(least) < _chance(leading):
+        reason += f" Least likely to have reached its goal by then is {least.curve} ({_chance(least):.2f})."
     return replace(leading, reason=reason), each
+
+
+def _chance(one: Recommendation) -> float:
+    return 1.0 if one.p_suffices is None else one.p_suffices
 
 
 @dataclass(frozen=True)
@@ -199,8 +206,11 @@ class _Basis:
         return Interval.of(self.outlook.gain, self.question.level)
 
     def adds(self) -> str:
-        found = self.gain
-        return f"{found.median:.3f} [{found.lo:.3f}, {found.hi:.3f}] ({found.level:.0%} interval)"
+        """What annotating everything could add, in words that follow the reason for saying so."""
+        found, horizon = self.gain, horizon_of(self.posterior.curve)
+        past = f" (past the horizon of these pilots, {horizon})" if self.n_max > horizon else ""
+        ends = f"{found.median:.3f} [{found.lo:.3f}, {found.hi:.3f}] ({found.level:.0%} interval)"
+        return f"up to {self.n_max} cases{past} could add {ends}"
 
 
 def _n_max(posterior: Posterior, question: Question, situation: Situation) -> int:
@@ -219,6 +229,9 @@ def _decide(basis: _Basis, falls: str | None) -> Recommendation:
     if not posterior.diagnostics.ok:
         reason = f"the posterior did not converge: {posterior.diagnostics.messages[0]}."
         return Recommendation("cannot_tell", reason, name)
+    if np.max(posterior.curve.observed) < FAILED:
+        reason = f"no size scores {FAILED:g}: the training may have failed. Look at the predictions."
+        return Recommendation("cannot_tell", reason, name)
     largest = int(posterior.curve.sizes[-1])
     if basis.now > UNTRAINED * largest:
         reason = f"{basis.now} cases are annotated but the largest pilot has {largest}: train pilots on more of them."
@@ -231,7 +244,7 @@ def _decide(basis: _Basis, falls: str | None) -> Recommendation:
     if hopeless and basis.n_max <= horizon_of(posterior.curve):
         return Recommendation("stop_unreachable", _unreachable_words(basis), name)
     if spent:
-        rest = f" Up to {basis.n_max} cases could add {basis.adds()}." if more else ""
+        rest = f" But {basis.adds()}." if more else ""
         return Recommendation("stop_budget", spent + rest, name)
     return _find_out(basis) if hopeless else _weigh(basis)
 
@@ -241,7 +254,7 @@ def _weigh(basis: _Basis) -> Recommendation:
     situation, outlook, question = basis.situation, basis.outlook, basis.question
     held = round_stability(situation.history, question.eps, situation.tolerances)
     if outlook.goal.kind == PLATEAU and held.stable and basis.gain.median <= outlook.goal.amount:
-        reason = f"{held.reason} What {basis.n_max} cases could add: {basis.adds()}."
+        reason = f"{held.reason} Now {basis.adds()}."
         return Recommendation("stop_stable", reason, basis.name)
     prices = _prices(basis)
     plan = plan_batch(outlook, prices, _most(basis))
@@ -284,7 +297,8 @@ def _nothing_left(situation: Situation) -> str | None:
     if situation.rounds_left is not None and situation.rounds_left <= 0:
         return "The deadline leaves no further round."
     if situation.costs.affordable() == 0:
-        return f"The budget left ({situation.costs.budget:g} {situation.costs.unit}) does not pay for another case."
+        left = f"{situation.costs.budget:g} {situation.costs.unit}"
+        return f"The budget left ({left}) does not pay for a round with another case."
     return None
 
 
@@ -309,11 +323,11 @@ def _unreachable_words(basis: _Basis) -> str:
 
 def _not_worth_words(basis: _Basis, plan: Plan | None) -> str:
     if plan is None:
-        return f"no batch can be paid for. Up to {basis.n_max} cases could add {basis.adds()}."
+        return f"no batch can be paid for, though {basis.adds()}."
     unit, worth = basis.situation.costs.unit, basis.outlook.goal.amount
     return (
         f"no batch is worth its cost at {worth:g} {unit} a score point: the best costs {plan.expected_cost:.0f} {unit} "
-        f"in the end, stopping {plan.stopping_cost:.0f}. Up to {basis.n_max} cases could add {basis.adds()}."
+        f"in the end, the points still missing included, stopping {plan.stopping_cost:.0f}; {basis.adds()}."
     )
 
 
@@ -378,11 +392,15 @@ def _annotate(basis: _Basis, plan: Plan) -> Recommendation:
     situation, outlook = basis.situation, basis.outlook
     chance = outlook.p_at(basis.now + plan.batch)
     if outlook.goal.kind == VALUE:
-        why = f"{plan.batch} more cost least in the end ({plan.expected_cost:.0f} {situation.costs.unit} expected)"
+        why = (
+            f"with {plan.batch} more, cases, rounds and the worth of the points still missing come to "
+            f"{plan.expected_cost:.0f} {situation.costs.unit} in the end, stopping now to {plan.stopping_cost:.0f}"
+        )
     else:
         why = f"with {plan.batch} more you will {outlook.goal.words(basis.n_max)} with probability {chance:.2f}"
-        why += "" if chance >= SURE else "; decide on further batches after the next round"
-    return _asking(basis, plan.batch, f"up to {basis.n_max} cases could add {basis.adds()}; {why}.")
+        last = situation.rounds_left == 1
+        why += "" if chance >= SURE or last else "; decide on further batches after the next round"
+    return _asking(basis, plan.batch, f"{basis.adds()}; {why}.")
 
 
 def _asking(basis: _Basis, batch: int, reason: str) -> Recommendation:

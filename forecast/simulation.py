@@ -46,6 +46,8 @@ class Truth:
     """Cases there will ever be."""
     source: str = ""
     """What is resampled together."""
+    seen: tuple[tuple[int, tuple[float, ...]], ...] = ()
+    """Sizes trained before the start and their scores; by default pilots are simulated there."""
 
     def score(self, n: float | FloatArray | IntArray) -> FloatArray:
         """Expected score at n cases."""
@@ -165,8 +167,8 @@ def play(truth: Truth, policy: Policy, terms: Terms, seed: int) -> Played:
     """Play one campaign; the same seed gives the same noise to every policy that trains the same sizes in turn."""
     rng = np.random.default_rng([seed, 21])
     first = [max(round(share * truth.start), int(np.ceil(truth.sizes[0]))) for share in FIRST_SIZES]
-    seen: dict[int, list[float]] = {}
-    for n in sorted(set(first)):
+    seen = {n: list(scores) for n, scores in truth.seen}
+    for n in [] if seen else sorted(set(first)):
         _observe(truth, n, terms.draws, seen, rng)
     now, spent, of_round, outcomes = truth.start, 0.0, terms.of_round(truth), []
     for number in range(terms.rounds + 1):
