@@ -495,6 +495,12 @@ def test_a_grown_pool_trains_its_own_size_only(reference: Reference, tmp_path: P
         "runs/2d/n20/draw0"
     ]
     assert read(study / "rounds/1.json")["n_annotated"] == 20
+    promises = read(study / "rounds/1.json")["promises"]
+    assert {(one["curve"], one["n"], one["draws"]) for one in promises} == {
+        ("2d / small / dice", 20, 1),
+        ("2d / bright / dice", 20, 1),
+    }
+    assert "Promises and outcomes" in (study / "report.txt").read_text()
     assert read(study / "rounds/0.json") == read(reference.study / "rounds/0.json")
     assert snapshot(dataset) == grown
 
