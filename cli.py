@@ -111,7 +111,10 @@ def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
         try:
             code = command(*args, **kwargs)
         except KeyboardInterrupt:
-            _fail("interrupted. Finished trainings are kept: run the same command again to go on.", 130)
+            _fail(
+                "interrupted. Nothing finished is lost: run the same command again; trainings go on where they were.",
+                130,
+            )
         except DicecastError as error:
             if os.environ.get(DEBUG):
                 raise
