@@ -112,7 +112,7 @@ def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
             code = command(*args, **kwargs)
         except KeyboardInterrupt:
             _fail(
-                "interrupted. Nothing finished is lost: run the same command again; trainings go on where they were.",
+                "interrupted. Nothing finished is lost: run the same command again, trainings go on.",
                 130,
             )
         except DicecastError as error:
