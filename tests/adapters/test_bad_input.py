@@ -378,7 +378,7 @@ SETTINGS: list[tuple[str, str, str, list[str]]] = [
     ("missing key", 'name = "study"', "", ["[study]", "'name'", "missing"]),
     ("unknown optimiser", "epochs = 1000", 'optimiser = "Adam"', ["[pilots]", "optimiser", "SGD, AdamW"]),
     ("two arms of one name", "[scores]", '[[arm]]\nname = "3d_fullres"\nconfiguration = "2d"\n[scores]', ["own name"]),
-    ("sizes above the pool", "sizes = [2, 4]", "sizes = [2, 40]", ["[pilots]", "pool of 4", "found 40", "Lower it"]),
+    ("sizes above the pool", "sizes = [2, 3, 4]", "sizes = [2, 40]", ["[pilots]", "pool of 4", "found 40", "Lower it"]),
 ]
 
 

@@ -199,9 +199,12 @@ class Running:
 def running(study: Path, *more: str) -> Iterator[Running]:
     errors = study.with_name(f"{study.name}.errors")
     with errors.open("wb") as stream:
+        # a shell that runs the tests in the background has interrupts ignored, and children inherit that
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(
             [DICECAST, *run_command(study, *more)], stdout=subprocess.DEVNULL, stderr=stream, start_new_session=True
         )
+        signal.signal(signal.SIGINT, before)
     started = Running(process, errors)
     try:
         yield started
