@@ -1,12 +1,13 @@
 """Ask and tell: a campaign as a value, for loops of one's own that train whatever they like.
 
-campaign = Campaign(left=500, costs=Costs(per_case=20), eps=0.01)
-while True:
-campaign = campaign.tell(scores_of_the_new_pilots, n_annotated=now)
-found = campaign.recommend()
-if found.code != "annotate":
-break
-...  # annotate found.batch cases, train pilots, score them
+    campaign = Campaign(start=40, n_max=540, costs=Costs(per_case=20))
+    while True:
+        campaign = campaign.tell(scores_of_the_new_pilots, n_annotated=now)
+        found = campaign.recommend()
+        if found.code != "annotate":
+            break
+
+In between `found.batch` cases are annotated, and pilots trained on them and scored.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Campaign:
     goals: Mapping[str, Goal] = field(default_factory=dict)
     """Goals of single structures, instead of `goal`."""
     start: int = 1
-    """Cases annotated when the campaign began; by default as many as the first pilots used."""
+    """Cases annotated when the campaign began; larger first pilots count instead."""
     n_max: int | None = None
     """Cases there will ever be; None when unknown."""
     costs: Costs = field(default_factory=Costs)

@@ -248,11 +248,8 @@ def main() -> None:
         return
     margin = tuned_margin(chosen.jobs)
     rows = pd.concat([ours, run(curves, [name for name in rules(margin) if name != OURS], margin)], ignore_index=True)
-    noises = pd.concat(
-        run([replace(one, run_sd=times * one.run_sd) for one in curves], [OURS]).assign(noise=f"x {times:g}")
-        for times in (0.5, 2)
-    )
-    noises = pd.concat([noises, ours.assign(noise="x 1")])
+    half, twice = (run([replace(one, run_sd=times * one.run_sd) for one in curves], [OURS]) for times in (0.5, 2))
+    noises = pd.concat([half.assign(noise="x 0.5"), ours.assign(noise="x 1"), twice.assign(noise="x 2")])
     flat = run(truths(learned=False, least_rise=0.0), [OURS])
     every = run(truths(learned=False, learners=None, least_rise=0.0), [OURS])
     other = [
