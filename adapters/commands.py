@@ -371,7 +371,13 @@ def terms_of(
     draws: int,
     level: float | None,
 ) -> Terms:
-    """Goal and costs of simulated campaigns; a case costs 1 where nothing is said."""
+    """Goal and costs of simulated campaigns; a case costs 1 where nothing is said.
+
+    Raises:
+        InputError: Two goals, or what a point is worth without what a case costs.
+    """
+    if per_point is not None and per_case is None:
+        raise InputError("--per-point is set against the cost of a case: give --per-case.")
     goal = goal_of(target, per_point) or Goal(PLATEAU, Question.eps if eps is None else eps)
     return Terms(
         goal=goal,

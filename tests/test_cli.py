@@ -260,7 +260,8 @@ def test_a_campaign_is_played_from_scores_and_again_the_same(curve: Path, cli: C
         ([*SIMULATED, "--budget", "a"], ["--budget", "numbers", "'a'"]),
         ([*SIMULATED, "--per-case", "0"], ["per_case", "> 0"]),
         ([*SIMULATED, "--rounds", "0"], ["rounds", ">= 1"]),
-        ([*SIMULATED, "--target", "0.8", "--per-point", "3"], ["different goals"]),
+        ([*SIMULATED, "--target", "0.8", "--per-point", "3", "--per-case", "1"], ["different goals"]),
+        ([*SIMULATED, "--per-point", "3"], ["--per-point", "give --per-case"]),
     ],
 )
 def test_what_cannot_be_simulated_is_refused(cli: Cli, refused: Refused, options: list[str], words: list[str]) -> None:
