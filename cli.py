@@ -72,6 +72,8 @@ Scope = Annotated[
 ]
 Arm = Annotated[str | None, typer.Option(help="Only this arm.", show_default=False)]
 Structure = Annotated[str | None, typer.Option(help="Only this structure.", show_default=False)]
+TestSet = Annotated[str | None, typer.Option(help="Only this test set, such as cross-validation.", show_default=False)]
+Stratum = Annotated[str | None, typer.Option(help="Only this stratum; all: the whole test set.", show_default=False)]
 Left = Annotated[
     int | None, typer.Option(help="Cases that could still be annotated.  \\[default: unknown]", show_default=False)
 ]
@@ -193,10 +195,17 @@ def demo(
 def init(
     study: StudyPath,
     dataset: Annotated[Path, typer.Option(help="nnU-Net v2 raw dataset folder.", show_default=False)],
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="A study.toml to take the protocol from: studies/protocols/*.toml.", show_default=False),
+    ] = None,
     test: Annotated[
-        str,
-        typer.Option(help="Test set: a number of cases, a fraction (0.2), ids a,b,c or @file with one id per line."),
-    ] = "0.2",
+        str | None,
+        typer.Option(
+            help="Test set: a number of cases, a fraction, ids a,b,c or @file with one id per line.  \\[default: 0.2]",
+            show_default=False,
+        ),
+    ] = None,
     configuration: Annotated[
         str, typer.Option(help="nnU-Net configurations, one arm each: 2d,3d_fullres")
     ] = "3d_fullres",
@@ -217,6 +226,10 @@ def init(
     seconds_per_iteration: Annotated[
         float | None, typer.Option(help="As dicecast doctor --benchmark measures it.", show_default=False)
     ] = None,
+    folds: Annotated[int, typer.Option(help="Fold models per run: 1 trains one on all n cases.")] = 1,
+    ensemble: Annotated[
+        str, typer.Option(help="Rules for the folds: vote, logits, softmax; the first of several makes the curve.")
+    ] = "vote",
     cases: Annotated[
         Path | None,
         typer.Option(
@@ -241,14 +254,15 @@ def init(
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Initial learning rate.", show_default=False)] = None,
     trainer: Annotated[
-        str, typer.Option(help="nnUNetTrainer, or nnUNetTrainerNoDA for no augmentation.")
+        str,
+        typer.Option(help="A trainer of nnU-Net's by name (nnUNetTrainerNoDA: no augmentation), or file.py:Class."),
     ] = "nnUNetTrainer",
     schedule_check: Annotated[
         bool, typer.Option(help="Also train the smallest and largest size twice as long.")
     ] = True,
 ) -> None:
     """Check a dataset, hold out the test set and write a commented study.toml."""
-    from .adapters import commands
+    from .adapters import starting
 
     training = {
         "epochs": epochs,
@@ -259,7 +273,7 @@ def init(
         "optimiser": optimiser,
         "learning_rate": learning_rate,
     }
-    asked = commands.new_study(
+    asked = starting.new_study(
         test,
         configuration,
         sizes,
@@ -271,11 +285,14 @@ def init(
         cases_table=cases,
         trainer=trainer,
         schedule_check=schedule_check,
-        runs=commands.runs_for(
+        settings=settings,
+        folds=folds,
+        ensemble=tuple(rule.strip() for rule in ensemble.split(",")),
+        runs=starting.runs_for(
             gpu_hours, seconds_per_iteration, training, len(configuration.split(",")), schedule_check
         ),
     )
-    Console().print(commands.initialise(asked, Console(stderr=True)))
+    Console().print(starting.initialise(asked, seconds_per_iteration, Console(stderr=True)))
 
 
 @app.command()
@@ -328,6 +345,16 @@ def forecast_command(
     scope: Scope = None,
     arm: Arm = None,
     structure: Structure = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Only this metric.  \\[default: those with a curve]", show_default=False)
+    ] = None,
+    test_set: TestSet = None,
+    stratum: Annotated[
+        str | None, typer.Option(help="Only this stratum; all is the whole.", show_default=False)
+    ] = None,
+    pooled: Annotated[
+        bool, typer.Option("--pooled", help="Count voxels over all test cases before taking the ratio.")
+    ] = False,
     figures: Annotated[Path | None, typer.Option(help="Folder for a figure of each curve.", show_default=False)] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="For many curves: all by quadrature, no backtest, one line per curve.")
@@ -338,7 +365,7 @@ def forecast_command(
     target: Json = None,
     strict: Strict = False,
 ) -> int:
-    """Fit the curves of a study or a scores CSV and forecast where they level off."""
+    """Fit the curves of a study, a scores CSV or nnU-Net results and forecast where they level off."""
     from .adapters import commands
 
     wishes = commands.Wishes(
@@ -353,6 +380,10 @@ def forecast_command(
         scope=scope,
         arm=arm,
         structure=structure,
+        metric=metric,
+        test_set=test_set,
+        stratum=stratum,
+        pooled=pooled,
     )
     if quick and (stability or figures):
         raise InputError("--quick goes without --stability and --figures.")
@@ -555,15 +586,62 @@ def doctor(
 @app.command()
 @_guarded
 def example(
-    name: Annotated[str, typer.Argument(help="phantom", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="phantom: a generated CT phantom; healthy: the same without tumours; hippocampus: real MR volumes, "
+            "downloaded.",
+            show_default=False,
+        ),
+    ],
     folder: Annotated[Path, typer.Argument(help="New dataset folder.", show_default=False)],
-    cases: Annotated[int, typer.Option(help="Number of cases.", min=1)] = 40,
+    cases: Annotated[int, typer.Option(help="Number of generated cases.", min=1)] = 40,
     seed: Annotated[int, typer.Option(help="Seed; a case depends on the seed and its number only.")] = 0,
+    archive: Annotated[
+        Path | None, typer.Option(help="Task04_Hippocampus.tar, where it was downloaded already.", show_default=False)
+    ] = None,
 ) -> None:
-    """Write an example dataset in nnU-Net raw layout."""
-    from .adapters import commands
+    """Write or fetch an example dataset in nnU-Net raw layout."""
+    from .adapters import data_commands
 
-    Console().print(commands.example(name, folder, cases, seed))
+    Console().print(data_commands.example(name, folder, cases, seed, archive))
+
+
+@app.command()
+@_guarded
+def convert(
+    task: Annotated[Path, typer.Argument(help="Folder of a Decathlon (MSD) task, such as Task04.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="New dataset folder.", show_default=False)],
+) -> None:
+    """Convert a Medical Segmentation Decathlon task to nnU-Net raw layout, by nnU-Net's own tool."""
+    from .adapters import data_commands
+
+    Console().print(data_commands.convert(task, folder))
+
+
+@app.command("import")
+@_guarded
+def import_command(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(help="Trained models, folders of predictions, or parents of them.", show_default=False),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Scores CSV to write.")] = Path("scores.csv"),
+    n: Annotated[
+        str | None,
+        typer.Option("--n", help="Annotated cases of each result, in order: 50,100.  \\[default: from the splits]"),
+    ] = None,
+    arms: Annotated[
+        str | None, typer.Option(help="Name of every result's arm, or one for all.", show_default=False)
+    ] = None,
+    dataset_json: Annotated[
+        Path | None, typer.Option(help="dataset.json that names the labels.", show_default=False)
+    ] = None,
+) -> None:
+    """Gather the scores of finished nnU-Net results (summary.json) in a scores CSV."""
+    from .adapters import data_commands
+
+    Console().print(data_commands.import_results(folders, output, n, arms, dataset_json))
 
 
 def main() -> None:

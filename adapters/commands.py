@@ -3,158 +3,53 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import pandas as pd
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from .. import __version__
 from ..forecast.comparison import compare_curves
 from ..forecast.costs import Costs
-from ..forecast.curve import Curve, curves_from_scores, not_forecast
+from ..forecast.curve import Curve
 from ..forecast.document import comparison_document, curve_document, forecast_document
-from ..forecast.errors import InputError, StorageError
+from ..forecast.errors import InputError
 from ..forecast.forecast import FEWEST_SIZES, Forecast, Question, forecast_curve, horizon_of
 from ..forecast.goal import PLATEAU, TARGET, VALUE, Goal
 from ..forecast.guess import Guess, truths_of
 from ..forecast.justification import justification
-from ..forecast.pilots import FEWEST_RUNS, Design
 from ..forecast.quadrature import DRAWS, quadrature
 from ..forecast.recommendation import Situation, recommend_all
 from ..forecast.simulation import Terms, Truth
 from ..forecast.stability import DropLargest, drop_largest
-from . import loop, terminal
+from . import conclusion, terminal
+from .conclusion import Asked as Asked
+from .conclusion import Round, conclude
 from .figures import write_figures
-from .files import read_text, write_text
-from .initialise import RUNS, NewStudy, TestChoice, create_study
-from .loop import Asked as Asked
-from .loop import Round, RunOptions, conclude, run_study
+from .files import write_text
+from .loop import RunOptions, run_study
 from .parallel import mapped
 from .progress import run_display
+from .protocol import protocol_words
+from .run_scores import ceilings
 from .simulate import Wanted as Wanted
 from .simulate import simulate as run_simulation
+from .sources import Wishes as Wishes
+from .sources import first_of, read_source
 from .status import study_status
-from .study import Study, open_study, study_scores
-from .tables import read_scores, write_csv
+from .study import open_study
+from .tables import write_csv
 
 Answer = tuple[RenderableType, Any]
 UNTOLD = ("too_few_sizes", "ill_behaved", "families_disagree")
 """Forecast verdicts that mean CANNOT TELL."""
-CHECK_RUNS = 4
-"""What the schedule check of a configuration takes, in runs: two sizes, twice as long."""
+MOST_FILES = 8
+"""Files that are named one by one."""
 FEW_CURVES = 100
 """Curves from which several processes are worth their start."""
-Number = TypeVar("Number", int, float, int | None)
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What the user asked for on the command line; None keeps the study's or the default."""
-
-    at: str | None = None
-    target: float | None = None
-    level: float | None = None
-    eps: float | None = None
-    seed: int | None = None
-    annotated: int | None = None
-    reach: int | None = None
-    left: int | None = None
-    family: str | None = None
-    scope: str | None = None
-    arm: str | None = None
-    structure: str | None = None
-
-    @property
-    def plain(self) -> bool:
-        """Whether a study is asked about as it is, with every curve and its own number of annotated cases."""
-        return self.annotated is None and self.arm is None and self.structure is None
-
-
-def new_study(
-    test: str, configuration: str, sizes: str | None, draws: str | None, training: Mapping[str, Any], **plain: Any
-) -> NewStudy:
-    """The arguments of `init`, parsed; those in `plain` need no parsing."""
-    counts = _numbers(draws, "draws") if draws else []
-    return NewStudy(
-        test=_test_choice(test),
-        configurations=tuple(name.strip() for name in configuration.split(",") if name.strip()),
-        sizes=tuple(sorted(_numbers(sizes, "sizes"))) if sizes else (),
-        draws=None if not counts else counts[0] if len(counts) == 1 else counts,
-        training={key: value for key, value in training.items() if value is not None},
-        **plain,
-    )
-
-
-def initialise(asked: NewStudy, console: Console) -> RenderableType:
-    """Make a study and say what it holds."""
-    from .nnunet import require_nnunet
-
-    require_nnunet()
-    with console.status("checking cases") as shown:
-        asked = dataclasses.replace(asked, progress=lambda done, total: shown.update(f"checking cases {done}/{total}"))
-        created = create_study(asked)
-    study = created.study
-    lines: list[RenderableType] = [Text(f"warning: {warning}", "yellow") for warning in created.warnings[:10]]
-    if len(created.warnings) > 10:
-        lines.append(Text(f"... and {len(created.warnings) - 10} more warnings.", "yellow"))
-    pilots = study.settings.pilots
-    if created.design is not None:
-        lines.append(Text(_design_words(created.design, study)))
-    lines += [
-        Text(f"Study {study.folder}", "bold"),
-        Text(f"{study.pool_sizes[-1]} cases in the pool, {len(study.test)} held out as the test set (see cases.csv)."),
-        Text(f"Sizes {', '.join(map(str, pilots.sizes))}; arms {', '.join(arm.name for arm in study.settings.arms)}."),
-        Text(f"Look through {study.folder / 'study.toml'}, then: dicecast run {study.folder}"),
-    ]
-    return Group(*lines)
-
-
-def runs_for(
-    hours: float | None, seconds: float | None, training: Mapping[str, Any], arms: int, schedule_check: bool
-) -> int:
-    """Pilot runs per configuration that fit into GPU-hours beside the schedule check; by default what one proposes.
-
-    Raises:
-        InputError: One is given without the other, or the hours pay for too few runs.
-    """
-    if hours is None and seconds is None:
-        return RUNS
-    if hours is None or seconds is None:
-        raise InputError(
-            "--gpu-hours and --seconds-per-iteration go together: dicecast doctor --benchmark measures the second."
-        )
-    if not (0 < hours < math.inf and 0 < seconds < math.inf):
-        raise InputError(f"GPU-hours and seconds per iteration must be > 0, found {hours:g} and {seconds:g}.")
-    each = seconds * (training["epochs"] or 1000) * (training["iterations"] or 250) / 3600
-    checks = CHECK_RUNS if schedule_check else 0
-    runs = int(hours / each / arms + 1e-9) - checks
-    if runs < FEWEST_RUNS:
-        needed = (FEWEST_RUNS + checks) * each * arms
-        raise InputError(
-            f"{hours:g} GPU-hours pay for {max(runs, 0)} runs of {each:.2f} h per configuration"
-            f"{' beside the schedule check' if checks else ''}; a design needs at least {FEWEST_RUNS}. Train shorter "
-            f"(--epochs, --iterations) or give {needed:.1f} hours."
-        )
-    return runs
-
-
-def _design_words(design: Design, study: Study) -> str:
-    """What was proposed and what it would take."""
-    arms, pilots = study.settings.arms, study.settings.pilots
-    iterations = sum(t.epochs * t.iterations for t in (arm.training(pilots) for arm in arms)) * design.runs
-    pairs = ", ".join(f"{n} x {draws}" for n, draws in zip(design.sizes, design.draws, strict=True))
-    return (
-        f"Proposed pilots (cases x draws): {pairs}; {design.runs * len(arms)} runs, {iterations} iterations in all. "
-        f"They are expected to leave {design.left:.0%} of the doubt about what more cases would add. Hours: iterations "
-        "x the seconds of one (dicecast doctor --benchmark)."
-    )
 
 
 def run(folder: Path, replay: bool, until_all: bool, jobs: int | None, device: str | None, console: Console) -> Answer:
@@ -168,7 +63,7 @@ def run(folder: Path, replay: bool, until_all: bool, jobs: int | None, device: s
     study = open_study(folder)
     with run_display(console) as watchers:
         result = run_study(study, RunOptions(replay, until_all, jobs, device), watchers)
-    return keep_report(result), loop.round_document(result)
+    return keep_report(result), conclusion.round_document(result)
 
 
 def keep_report(result: Round) -> RenderableType:
@@ -177,7 +72,8 @@ def keep_report(result: Round) -> RenderableType:
     report = terminal.round_report(result, protocol_words(study))
     write_text(study.folder / "report.txt", terminal.as_text(report))
     write_csv(result.scores, study.folder / "scores.csv")
-    figures = write_figures(result.forecasts, study.folder / "figures", result.history)
+    drawn = [*result.forecasts, *result.others]
+    figures = write_figures(drawn, study.folder / "figures", result.history, ceilings(study))
     places = [Text(f"Report: {study.folder / 'report.txt'}; all scores: {study.folder / 'scores.csv'}", "dim")]
     if figures:
         places.append(Text(f"Figures: {study.folder / 'figures'}", "dim"))
@@ -205,7 +101,7 @@ def quick_forecast(
     Returns:
         Report, document, and whether no curve could be forecast.
     """
-    read = _read(source, wishes)
+    read = read_source(source, wishes)
     document = forecast_document([], read.question, __version__)
     work = partial(_quick_entry, question=read.question)
     document["curves"] = mapped(work, read.curves, jobs, FEW_CURVES, "forecasting", console)
@@ -225,7 +121,7 @@ def forecast(
     Returns:
         Report, document, and whether no curve could be forecast.
     """
-    read = _read(source, wishes)
+    read = read_source(source, wishes)
     question = read.question
     result = conclude(read.study, question=question) if read.study is not None and wishes.plain else None
     forecasts = result.forecasts if result else [forecast_curve(curve, question) for curve in read.curves]
@@ -241,12 +137,22 @@ def forecast(
             parts += [terminal.history_table(result.history[i]), Text("")]
     if result and result.schedule:
         parts += [terminal.schedule_table(result.schedule, question.eps), Text("")]
+    if result and result.others:
+        entries = [curve_document(one) for one in result.others]
+        document["curves"] += entries
+        parts += [terminal.others_table(entries, question), Text("")]
+    parts += [Text(f"{words}.", "dim") for words in read.notes]
     parts += [Text(f"Not forecast: {words}.", "dim") for words in read.not_forecast]
     if read.study is not None:
         parts.append(Text(f"The forecast holds for the pilots' protocol: {protocol_words(read.study)}.", "dim"))
     if figures is not None:
-        written = write_figures(forecasts, figures, result.history if result else ())
-        parts.append(Text(f"Figures: {', '.join(str(path) for path in written)}", "dim"))
+        written = write_figures(
+            [*forecasts, *(result.others if result else [])],
+            figures,
+            result.history if result else (),
+            {} if result is None else ceilings(result.study),
+        )
+        parts.append(Text(f"Figures: {_files_words(written, figures)}", "dim"))
     return Group(*parts), document, all(_untold(found) for found in forecasts)
 
 
@@ -260,7 +166,7 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
         value, least = getattr(asked, name), 1 if name == "look_ahead" else 0
         if value is not None and value < least:
             raise InputError(f"--{name.replace('_', '-')} must be >= {least}, found {value}.")
-    read = _read(source, dataclasses.replace(wishes, left=asked.left))
+    read = read_source(source, dataclasses.replace(wishes, left=asked.left))
     arms = sorted({curve.arm for curve in read.curves})
     unknown = [arm for arm in asked.per_case if arm and arm not in arms]
     if unknown:
@@ -268,7 +174,7 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
     if read.study is not None and wishes.plain:
         result = conclude(read.study, question=read.question, asked=asked, quick=True)
         decision, each = result.recommendation, result.each
-        answer = loop.recommendation_document(result)
+        answer = conclusion.recommendation_document(result)
         kept = result.outcomes
     else:
         forecasts = [forecast_curve(curve, read.question, quick=True, draws=DRAWS) for curve in read.curves]
@@ -276,7 +182,7 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
             Situation(
                 goal=asked.goal,
                 left=asked.left,
-                costs=loop.with_asked(Costs(runs=int(curve.draws[-1]) * len(arms)), curve.arm, asked),
+                costs=conclusion.with_asked(Costs(runs=int(curve.draws[-1]) * len(arms)), curve.arm, asked),
                 rounds_left=asked.rounds_left,
                 draws=int(curve.draws[-1]),
                 look_ahead=asked.look_ahead,
@@ -354,8 +260,8 @@ def simulate(
         score,
         ceiling,
         plateau,
-        run_sd=_first(guess["run_sd"], Guess.run_sd),
-        eps=_first(wishes.eps, Guess.eps),
+        run_sd=first_of(guess["run_sd"], Guess.run_sd),
+        eps=first_of(wishes.eps, Guess.eps),
     )
     return run_simulation(made.truths(reach, count, wanted.seed), wanted, console)
 
@@ -390,7 +296,7 @@ def terms_of(
 
 
 def _truths_of_source(source: Path, wishes: Wishes, reach: int | None, count: int, seed: int) -> list[Truth]:
-    read = _read(source, dataclasses.replace(wishes, seed=seed))
+    read = read_source(source, dataclasses.replace(wishes, seed=seed))
     curves = [curve for curve in read.curves if len(curve.sizes) >= FEWEST_SIZES]
     if len(curves) != 1:
         names = ", ".join(curve.name for curve in curves) or "none with three sizes"
@@ -427,7 +333,7 @@ def compare(source: Path, wishes: Wishes, arms: str | None) -> tuple[RenderableT
     Returns:
         Report, document, and whether no arm could be chosen anywhere.
     """
-    read = _read(source, wishes)
+    read = read_source(source, wishes)
     curves = read.curves
     if arms is not None:
         wanted = [name.strip() for name in arms.split(",") if name.strip()]
@@ -444,105 +350,8 @@ def compare(source: Path, wishes: Wishes, arms: str | None) -> tuple[RenderableT
     return report, document, all(one.arm is None for one in found)
 
 
-def example(name: str, folder: Path, cases: int, seed: int) -> RenderableType:
-    """Write an example dataset."""
-    from .examples.phantom import write_phantom
-
-    if name != "phantom":
-        raise InputError(f"unknown example {name!r}: there is phantom.")
-    if seed < 0:
-        raise InputError(f"the seed must be a whole number >= 0, found {seed}.")
-    if importlib.util.find_spec("SimpleITK") is None:
-        raise InputError("writing images needs SimpleITK. Install it with pip install 'dicecast[nnunet]'.")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: must be a new or empty folder, found something there. Choose another name.")
-    try:
-        write_phantom(folder, cases, seed)
-    except OSError as error:
-        raise StorageError(
-            f"{folder}: cannot be written: {error.strerror}. Check free space and permissions."
-        ) from error
-    return Text(f"Wrote {cases} cases to {folder}. Start a study with: dicecast init STUDY --dataset {folder}")
-
-
-def protocol_words(study: Study) -> str:
-    """The pilots' protocol in one line."""
-    pilots = study.settings.pilots
-    models = (
-        "one model on all n cases" if pilots.folds == 1 else f"{pilots.folds} folds (80/20), {pilots.ensemble} ensemble"
-    )
-    arms = []
-    for arm in study.settings.arms:
-        t = arm.training(pilots)
-        rate = t.learning_rate or (0.01 if t.optimiser == "SGD" else 0.001)
-        details = [
-            f"learning rate {rate:g}",
-            f"batch {t.batch}" if t.batch else "",
-            f"width {t.features}" if t.features else "",
-            f"{t.convolutions} convolution(s) a stage" if t.convolutions else "",
-            t.precision or "",
-            "no augmentation" if arm.trainer == "nnUNetTrainerNoDA" else "",
-        ]
-        schedule = f"{t.epochs} x {t.iterations} iterations of {t.optimiser}"
-        arms.append(f"{arm.name}: {', '.join([schedule, *filter(None, details)])}")
-    mirroring = "with" if pilots.mirroring else "no"
-    return f"nnU-Net {'; '.join(arms)}; {models}; {mirroring} test-time mirroring; plans from the pool of round 0"
-
-
-@dataclass(frozen=True)
-class _Source:
-    """What was read: a study's or a CSV's curves and what is asked of them."""
-
-    curves: list[Curve]
-    question: Question
-    study: Study | None
-    not_forecast: list[str]
-
-
-def _read(source: Path, wishes: Wishes) -> _Source:
-    study = open_study(source) if source.is_dir() and (source / "study.toml").exists() else None
-    if study is None and source.is_dir():
-        raise InputError(f"{source}: must be a study folder or a scores CSV, found a folder without study.toml.")
-    scores = read_scores(source) if study is None else study_scores(study)
-    scores = _only(scores, "arm", wishes.arm, source)
-    scores = _only(scores, "structure", wishes.structure, source)
-    pool = None if study is None else study.pool_sizes
-    now = wishes.annotated if wishes.annotated is not None or pool is None else pool[-1]
-    try:
-        curves = curves_from_scores(scores, n_annotated=now, pool=pool)
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
-    question = _question(curves, Question() if study is None else loop.study_question(study), wishes)
-    return _Source(curves, question, study, not_forecast(scores))
-
-
-def _only(scores: pd.DataFrame, column: str, wanted: str | None, source: Path) -> pd.DataFrame:
-    if wanted is None:
-        return scores
-    known = sorted(scores[column].unique())
-    if wanted not in known:
-        raise InputError(f"{source}: unknown {column} {wanted!r}: there is {', '.join(known)}.")
-    return scores[scores[column] == wanted]
-
-
-def _question(curves: list[Curve], base: Question, wishes: Wishes) -> Question:
-    reach = wishes.reach
-    if reach is None and wishes.left:
-        reach = max(curve.n_annotated for curve in curves) + wishes.left
-    return Question(
-        seed=_first(wishes.seed, base.seed),
-        level=_first(wishes.level, base.level),
-        eps=_first(wishes.eps, base.eps),
-        at=tuple(_numbers(wishes.at, "at")) if wishes.at else (),
-        target=wishes.target,
-        reach=_first(reach, base.reach),
-        model=wishes.family or base.model,
-        scope=wishes.scope or base.scope,
-    )
-
-
-def _first(wish: Number | None, base: Number) -> Number:
-    return base if wish is None else wish
+def _files_words(written: Sequence[Path], folder: Path) -> str:
+    return ", ".join(map(str, written)) if len(written) <= MOST_FILES else f"{len(written)} files in {folder}"
 
 
 def _untold(found: Forecast) -> bool:
@@ -563,27 +372,3 @@ def _stability(found: DropLargest) -> dict[str, Any]:
             }
         )
     return {"refits": refits, "moved": found.moved, "stable": found.stable, "reason": found.reason}
-
-
-def _numbers(text: str, name: str) -> list[int]:
-    try:
-        found = [int(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        found = []
-    if not found or any(n < 1 for n in found):
-        raise InputError(f"--{name} must be whole numbers >= 1 separated by commas, found {text!r}.")
-    return found
-
-
-def _test_choice(text: str) -> TestChoice:
-    """A number, a fraction, ids separated by commas, or @file."""
-    if text.startswith("@"):
-        return [line.strip() for line in read_text(Path(text[1:])).splitlines() if line.strip()]
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        return [part.strip() for part in text.split(",") if part.strip()]

@@ -10,7 +10,8 @@ from rich.console import Console
 from . import loop
 from .commands import keep_report
 from .examples.phantom import write_phantom
-from .initialise import NewStudy, TrainingKeys, create_study
+from .initialise import create_study
+from .new_study import NewStudy, TrainingKeys
 from .nnunet import require_nnunet
 from .progress import run_display
 from .study import Study, open_study

@@ -20,12 +20,13 @@ from ..forecast.errors import DicecastError
 from .examples.phantom import write_phantom
 from .execution import default_jobs
 from .files import read_json
-from .initialise import NewStudy, create_study
+from .initialise import create_study
 from .loop import RunOptions, Watchers, run_study
+from .new_study import NewStudy
 from .nnunet import detect_device, require_nnunet
 from .nnunet.checks import check_cases
 from .nnunet.dataset import read_dataset
-from .study import run_folder
+from .specs import run_folder
 
 PACKAGES = ("numpy", "scipy", "pandas", "lmfit", "emcee", "rich", "typer", "matplotlib", "torch", "nnunetv2")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ from .files import write_with
 
 
 def write_figures(
-    forecasts: Sequence[Forecast], folder: Path, history: Sequence[Sequence[RoundSummary]] = ()
+    forecasts: Sequence[Forecast],
+    folder: Path,
+    history: Sequence[Sequence[RoundSummary]] = (),
+    ceilings: Mapping[str, float] | None = None,
 ) -> list[Path]:
     """Draw every curve that could be forecast as an SVG and a PNG, and how its forecast moved from round to round.
 
@@ -24,6 +27,7 @@ def write_figures(
         forecasts: Curves without a posterior are skipped.
         folder: Made if it does not exist.
         history: The rounds of each curve; fewer than two are not drawn.
+        ceilings: Mean Dice between annotators by structure, drawn on its curves of Dice.
 
     Returns:
         The files written.
@@ -32,9 +36,10 @@ def write_figures(
     for index, forecast in enumerate(forecasts):
         if forecast.posterior is None:
             continue
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", forecast.curve.name).strip("-")
+        name = file_name(forecast.curve.name)
         figure = _figure()
-        _draw(figure.subplots(), forecast)
+        dice = forecast.curve.metric == "dice"
+        _draw(figure.subplots(), forecast, (ceilings or {}).get(forecast.curve.structure) if dice else None)
         written += save_figure(figure, folder / name)
         if index < len(history) and len(history[index]) > 1:
             figure = _figure(height=6.4)
@@ -42,6 +47,12 @@ def write_figures(
             figure.suptitle(f"{forecast.curve.name}: the forecast, round by round", fontsize=11)
             written += save_figure(figure, folder / f"{name}-rounds")
     return written
+
+
+def file_name(words: str) -> str:
+    """A name of a curve as a file name; strata that differ by their sign only stay apart."""
+    told = words.replace("<=", "up to").replace(">", "over")
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", told).strip("-")
 
 
 def _figure(height: float = 4.2) -> Any:
@@ -78,14 +89,9 @@ def _draw_history(axes: Any, history: Sequence[RoundSummary], eps: float) -> Non
     axes[-1].set_xlabel(f"annotated cases ({history[0].gain.level:.0%} intervals)")
 
 
-def _draw(axes: Any, forecast: Forecast) -> None:
+def _draw(axes: Any, forecast: Forecast, ceiling: float | None) -> None:
     curve, expected, level = forecast.curve, forecast.expected, forecast.question.level
-    assert (
-        expected is not None
-        and forecast.posterior is not None
-        and forecast.fit is not None
-        and forecast.plateau is not None
-    )
+    assert expected is not None and forecast.posterior is not None and forecast.plateau is not None
     last = min(forecast.horizon, max(2 * int(curve.sizes[-1]), int(1.3 * (forecast.plateau.size.median or 0))))
     sizes = np.linspace(1, last, 300)
     lo, middle, hi = np.quantile(expected.scores(sizes), [(1 - level) / 2, 0.5, (1 + level) / 2], axis=1)
@@ -95,14 +101,11 @@ def _draw(axes: Any, forecast: Forecast) -> None:
     )
     axes.plot(sizes, middle, color="#4C78A8", label=f"forecast ({forecast.question.model}), median")
     axes.plot(sizes, named, color="#E45756", linestyle="-.", linewidth=1, label="exponential plateau, posterior median")
-    axes.plot(
-        sizes,
-        forecast.fit.score(sizes),
-        color="#54A24B",
-        linestyle="--",
-        linewidth=1,
-        label="exponential plateau, least squares",
-    )
+    if forecast.fit is not None:
+        least = {"color": "#54A24B", "linestyle": "--", "linewidth": 1, "label": "exponential plateau, least squares"}
+        axes.plot(sizes, forecast.fit.score(sizes), **least)
+    if ceiling is not None:
+        axes.axhline(ceiling, color="black", linewidth=1, label=f"between annotators ({ceiling:.3f})")
     axes.plot(curve.n, curve.y, ".", color="#F58518", alpha=0.6, label="one draw")
     axes.plot(curve.sizes, curve.observed, "o", color="#F58518", markeredgecolor="black", label="mean over draws")
     axes.axvline(curve.n_annotated, color="0.5", linestyle=":", label=f"annotated now ({curve.n_annotated})")
@@ -113,7 +116,8 @@ def _draw(axes: Any, forecast: Forecast) -> None:
             size.median, forecast.plateau.score.median, "D", color="#B279A2", label=f"plateau n* = {size.median:.0f}"
         )
     span = max(curve.y.max() - curve.y.min(), 0.02)
-    axes.set_ylim(max(0.0, curve.y.min() - 0.35 * span), min(1.0, max(curve.y.max(), float(hi[-1])) + 0.2 * span))
+    top = max(curve.y.max(), float(hi[-1]), ceiling or 0.0)
+    axes.set_ylim(max(0.0, curve.y.min() - 0.35 * span), min(1.0, top + 0.2 * span))
     axes.set_xlim(0, last)
     axes.set_xlabel("annotated cases (training + validation)")
     axes.set_ylabel(f"{curve.metric}, mean over the test set")

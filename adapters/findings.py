@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..forecast.curve import Curve
 from .files import read_json
-from .nnunet.pilot import RunStatus, run_status
+from .nnunet.spec import RunStatus, run_status
 from .study import Study
 from .tables import read_scores
 

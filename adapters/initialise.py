@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,123 +14,18 @@ import pandas as pd
 
 from ..forecast.errors import InputError, StorageError
 from ..forecast.pilots import FEWEST, Design, design_pilots
-from .files import write_text
+from .files import read_text, write_text
+from .new_study import NewStudy, TestChoice, adopted_toml, study_toml
 from .nnunet.checks import CaseFacts, check_cases, refuse_shared
 from .nnunet.dataset import NnunetDataset, read_dataset
-from .settings import parse_settings, toml_value
+from .nnunet.folders import located
+from .settings import parse_settings, read_settings
+from .specs import check_arms, structures_of
 from .study import Study, open_study
 from .tables import read_csv, write_csv
 
-TestChoice = int | float | list[str]
-TrainingKeys = dict[str, int | float | str]
-
-
-RUNS = 15
-"""Pilot runs that a proposal spends unless told otherwise."""
-DRAWS = 3
-"""Draws per size where only sizes are given."""
-EXAMPLES = {
-    "batch": 12,
-    "features": 32,
-    "convolutions": 2,
-    "precision": "bfloat16",
-    "optimiser": "SGD",
-    "learning_rate": 0.01,
-}
-"""Training settings that `study.toml` shows commented out where they are left to nnU-Net."""
-TEMPLATE = """\
-# A dicecast study. Settings that decide what a score means (training, folds, test set) are frozen once runs
-# were made: give changed ones an [[arm]] of their own.
-
-[study]
-format = 1
-name = {name}
-dataset = {dataset}
-seed = {seed}
-level = 0.9        # probability of every interval
-eps = 0.01         # the plateau is where more cases add at most this much
-goal = "plateau"   # or "value" (see [cost]), or per structure: {{ kidney = 0.95, tumour = "plateau", cyst = "ignore" }}
-
-[test]             # held out and never trained on; the cases that were drawn are in cases.csv
-cases = {test}
-group_by = "patient"
-
-[pilots]
-sizes = {sizes}   # annotated cases; every later round adds the size of its pool
-draws = {draws}   # random orderings per size; a list gives one per size, its last for all later
-folds = 1          # 1: one model on all n cases; k: the first k of five 80/20 splits, ensembled
-ensemble = "vote"  # of the folds: "vote", "logits" (nnU-Net's rule) or "softmax"
-mirroring = false  # test-time mirroring
-schedule_check = {schedule_check}   # also train the smallest and largest size twice as long
-
-# Training: nnU-Net's own unless set here; an [[arm]] may set its own.
-epochs = {epochs}
-iterations = {iterations}   # per epoch
-{optional}
-# batch, features and convolutions (per stage) default to the plans; features is the width of the first stage,
-# the others keep their ratio to it
-
-{arms}
-
-[scores]
-structures = {structures}    # names from dataset.json; empty scores all of them
-
-[cost]             # what annotating costs, for `recommend`
-# per_case = 20.0    # an [[arm]] may have its own, say for reviewing instead of drawing
-# per_round = 100.0  # waiting, meetings; left out it is weighed as 5 % of annotating everything
-# per_gpu_hour = 2.0
-# per_point = 500.0  # what 0.01 of score is worth, for goal = "value"
-# unit = "EUR"       # or "minutes"
-# budget = 1000.0    # for all cases annotated after round 0, and their rounds
-# deadline_rounds = 5
-
-[stability]        # the forecast stands still when, over the last rounds, nothing moved more than this
-# rounds = 3
-# ceiling_move = 1.0 # DM, in units of eps
-# gain_move = 1.0    # reachable gain, in units of eps
-# size_move = 0.25   # plateau size, as a share
-# gain_width = 2.0   # and the interval of the gain is no wider than this, in units of eps
-
-[next]             # which cases are annotated next, when cases.csv lists some without annotation
-select = "random"  # "stratified": the annotated cases get the mix of all cases in the columns of `by`
-# by = ["site", "scanner"]
-
-[execution]
-engine = "local"
-device = "auto"    # "cpu", "cuda" or "mps"
-# jobs = 2         # trainings at the same time; by default one per CPU core, or one on an accelerator
-"""
-"""The commented `study.toml`."""
-
-
-@dataclass(frozen=True)
-class NewStudy:
-    """What `init` is asked for."""
-
-    folder: Path
-    dataset: Path
-    test: TestChoice
-    """Number, fraction or list of test cases."""
-    configurations: tuple[str, ...] = ("3d_fullres",)
-    sizes: tuple[int, ...] = ()
-    """Empty proposes sizes."""
-    draws: int | list[int] | None = None
-    """None proposes draws with the sizes, 3 where sizes are given."""
-    runs: int = RUNS
-    """Pilot runs per configuration that a proposal may spend."""
-    structures: tuple[str, ...] = ()
-    """What is scored; empty scores every structure of the dataset."""
-    seed: int = 0
-    cases_table: Path | None = None
-    """CSV with `case`, `patient` and more columns."""
-    trainer: str = "nnUNetTrainer"
-    training: Mapping[str, int | float | str] = field(default_factory=dict)
-    """Training settings that differ from nnU-Net's own."""
-    arm_training: Mapping[str, Mapping[str, int | float | str]] = field(default_factory=dict)
-    """Training settings of one configuration that differ from `training`."""
-    schedule_check: bool = True
-    progress: Callable[[int, int], None] = lambda done, total: None
-    """Called with the number of cases looked into."""
+TEST_SHARE = 0.2
+"""Share of the cases that is held out unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -155,23 +50,29 @@ def create_study(asked: NewStudy) -> Created:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target}: must be a new or empty folder, found something there. Choose another name.")
     _check_asked(asked)
-    dataset = read_dataset(asked.dataset)
+    dataset = read_dataset(located(str(asked.dataset), Path.cwd(), "nnUNet_raw"))
+    given = None if asked.settings is None else read_settings(asked.settings)
+    wanted = asked.test if asked.test is not None else TEST_SHARE if given is None else given.test.cases
     table = _user_table(asked.cases_table, dataset)
     facts = {}
     for fact in check_cases(dataset, dataset.cases):
         facts[fact.case] = fact
         asked.progress(len(facts), len(dataset.cases))
-    test = choose_test(
-        asked.test, list(dataset.cases), dict(zip(table["case"], table["patient"], strict=True)), asked.seed
-    )
+    seed = asked.seed if given is None else given.study.seed
+    patient = dict(zip(table["case"], table["patient"], strict=True))
+    test = choose_test(wanted, list(dataset.cases), patient, seed)
     table = _with_roles(table, test, facts)
     pool = list(table.loc[table["role"] == "pool", "case"])
     _check_pool(pool, test, table, facts, dataset)
     design = _design(asked, len(pool))
     if design is not None:
         asked = replace(asked, sizes=design.sizes, draws=_shortest(design.draws))
-    text = _study_toml(asked, target.name, dataset, asked.sizes or default_sizes(len(pool)))
-    _check_text(text, len(pool), target)
+    asked = replace(asked, test=wanted)
+    if asked.settings is not None:
+        text = adopted_toml(asked, read_text(asked.settings), target.name, dataset)
+    else:
+        text = study_toml(asked, target.name, dataset, asked.sizes or default_sizes(len(pool)))
+    _check_text(text, table, target, dataset)
     _write(target, text, table)
     warnings = [warning for fact in facts.values() for warning in fact.warnings]
     return Created(open_study(target), tuple(warnings), design)
@@ -179,7 +80,7 @@ def create_study(asked: NewStudy) -> Created:
 
 def _design(asked: NewStudy, pool: int) -> Design | None:
     """Sizes and draws that tell most about the decision for the runs there are, where neither was given."""
-    if asked.sizes or asked.draws is not None or pool < FEWEST + 1:
+    if asked.sizes or asked.draws is not None or asked.settings is not None or pool < FEWEST + 1:
         return None
     return design_pilots(pool, asked.runs, seed=asked.seed)
 
@@ -294,16 +195,21 @@ def _check_pool(
     refuse_shared(test, pool, patient, {case: fact.digest for case, fact in facts.items()})
 
 
-def _check_text(text: str, pool: int, target: Path) -> None:
-    """The written settings must read back, and their sizes fit the pool."""
+def _check_text(text: str, table: pd.DataFrame, target: Path, dataset: NnunetDataset) -> None:
+    """The written settings must read back, and go with the dataset and the pool."""
     import tomllib
 
     settings = parse_settings(tomllib.loads(text), str(target / "study.toml"))
-    largest = max(settings.pilots.sizes)
+    pool, largest = int((table["role"] == "pool").sum()), max(settings.pilots.sizes, default=0)
     if largest > pool:
         raise InputError(
-            f"sizes must not exceed the pool of {pool} annotated cases, found {largest}. Lower it, or hold out fewer."
+            f"sizes must not exceed the pool of {pool} annotated cases, found {largest}. Lower it (--sizes), or hold "
+            "out fewer (--test)."
         )
+    study = Study(target, settings, table)
+    study.sizes()
+    structures_of(study, dataset)
+    check_arms(study, dataset)
 
 
 def _write(target: Path, text: str, table: pd.DataFrame) -> None:
@@ -319,38 +225,3 @@ def _write(target: Path, text: str, table: pd.DataFrame) -> None:
         raise StorageError(f"{target}: cannot be made: {error.strerror}. Check free space and permissions.") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _study_toml(asked: NewStudy, name: str, dataset: NnunetDataset, sizes: Sequence[int]) -> str:
-    training = {"epochs": 1000, "iterations": 250, **asked.training}
-    optional = [
-        f"{key} = {toml_value(training[key])}" if key in training else f"# {key} = {toml_value(example)}"
-        for key, example in EXAMPLES.items()
-    ]
-    values = {
-        "name": name,
-        "dataset": str(dataset.folder),
-        "seed": asked.seed,
-        "test": asked.test,
-        "sizes": list(sizes),
-        "draws": DRAWS if asked.draws is None else asked.draws,
-        "schedule_check": asked.schedule_check,
-        "epochs": training["epochs"],
-        "iterations": training["iterations"],
-        "structures": list(asked.structures),
-    }
-    return TEMPLATE.format(
-        **{key: toml_value(value) for key, value in values.items()},
-        optional="\n".join(optional),
-        arms="\n\n".join(_arm_toml(asked, configuration) for configuration in asked.configurations),
-    )
-
-
-def _arm_toml(asked: NewStudy, configuration: str) -> str:
-    keys: dict[str, int | float | str] = {
-        "name": configuration,
-        "configuration": configuration,
-        "trainer": asked.trainer,
-    }
-    keys |= dict(asked.arm_training.get(configuration, {}))
-    return "\n".join(["[[arm]]", *(f"{key} = {toml_value(value)}" for key, value in keys.items())])

@@ -18,10 +18,11 @@ from rich.progress import (
 )
 
 from ..forecast.errors import InputError
+from .conclusion import Round
 from .execution import Outcome
 from .files import read_json
-from .loop import Round, Watchers
-from .nnunet.pilot import PilotSpec
+from .loop import Watchers
+from .nnunet.spec import PilotSpec
 from .terminal import round_line
 
 
@@ -112,7 +113,7 @@ class _Display:
 
 
 def _total(spec: PilotSpec) -> int:
-    return spec.folds * spec.training.epochs
+    return spec.epochs
 
 
 def _epochs(spec: PilotSpec) -> float:

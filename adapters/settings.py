@@ -1,10 +1,9 @@
-"""`study.toml`: what a study is asked to do, read strictly and written with comments."""
+"""`study.toml`: what a study is asked to do, read strictly."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,250 +13,23 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ..forecast.errors import InputError
 from ..forecast.goal import PLATEAU, TARGET, VALUE, Goal
-from ..forecast.stability import Tolerances
 from .files import read_text
+from .sections import (
+    FORMAT,
+    IGNORE,
+    ArmSection,
+    CostSection,
+    ExecutionSection,
+    NextSection,
+    OutOfRangeError,
+    PilotSection,
+    ScoreSection,
+    StabilitySection,
+    StudySection,
+    TestSection,
+)
 
-FORMAT = 1
-"""Version of the study folder; a folder of a newer version is refused."""
-OPTIMISERS = ("SGD", "AdamW")
-ENSEMBLES = ("vote", "logits", "softmax")
-TRAINERS = ("nnUNetTrainer", "nnUNetTrainerNoDA")
-ENGINES = ("local",)
-IGNORE = "ignore"
-"""Goal of a structure that takes no part in the decision."""
-RULES = ("random", "stratified")
 Section = TypeVar("Section")
-
-
-@dataclass(frozen=True)
-class StudySection:
-    """`[study]`: what is studied and when it is good enough."""
-
-    name: str
-    dataset: str
-    """nnU-Net raw dataset folder."""
-    seed: int = 0
-    level: float = 0.9
-    """Probability of every interval."""
-    eps: float = 0.01
-    """Tolerance of the plateau, score units."""
-    goal: str | dict[str, Any] = PLATEAU
-    """`plateau`, `value` (a score point is worth `[cost] per_point`), or per structure one of these, a target score or
-    `ignore`; structures that are not named keep `plateau`."""
-    format: int = FORMAT
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        _require(bool(self.name.strip()), "name", "must not be empty", self.name)
-        _require(0 <= self.seed < 2**31, "seed", "must be >= 0 and below 2^31", self.seed)
-        _require(0 < self.level < 1, "level", "must lie between 0 and 1", self.level)
-        _require(0 < self.eps < 1, "eps", "must lie between 0 and 1", self.eps)
-        for goal in self.goal.values() if isinstance(self.goal, dict) else [self.goal]:
-            _require(_is_goal(goal), "goal", f"must be {GOALS}", goal)
-        _require(self.format >= 1, "format", "must be >= 1", self.format)
-
-
-GOALS = '"plateau", "value", or { structure = target score in (0, 1], "plateau", "value" or "ignore" }'
-
-
-def _is_goal(goal: object) -> bool:
-    if isinstance(goal, str):
-        return goal in (PLATEAU, VALUE, IGNORE)
-    return isinstance(goal, int | float) and not isinstance(goal, bool) and 0 < goal <= 1
-
-
-@dataclass(frozen=True)
-class TestSection:
-    """`[test]`: the held-out test set, fixed for the life of the study."""
-
-    cases: int | float | list[str]
-    """Number, fraction or list of case ids; the list that was drawn is in `cases.csv`."""
-    group_by: str = "patient"
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        _require(self.group_by == "patient", "group_by", 'must be "patient"', self.group_by)
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How a pilot is trained; None keeps what nnU-Net's plan says."""
-
-    epochs: int = 1000
-    iterations: int = 250
-    """Iterations per epoch."""
-    batch: int | None = None
-    features: int | None = None
-    """Width of the first stage; the other stages keep their ratio to it."""
-    convolutions: int | None = None
-    """Convolutions per network stage."""
-    precision: str | None = None
-    """`bfloat16` runs the network in bfloat16 while training on a CPU, about 1.5 times faster where the CPU can;
-    by default nnU-Net's own: mixed precision on CUDA, float32 elsewhere."""
-    optimiser: str = "SGD"
-    learning_rate: float | None = None
-    """Initial learning rate of the polynomial decay; by default 0.01 for SGD, 0.001 for AdamW."""
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        for name in ("epochs", "iterations"):
-            _require(getattr(self, name) >= 1, name, "must be >= 1", getattr(self, name))
-        _require(self.batch is None or self.batch >= 2, "batch", "must be >= 2", self.batch)
-        _require(self.features is None or self.features >= 1, "features", "must be >= 1", self.features)
-        _require(self.convolutions is None or self.convolutions >= 1, "convolutions", "must be >= 1", self.convolutions)
-        _require(self.precision in (None, "bfloat16"), "precision", 'must be "bfloat16" or left out', self.precision)
-        _require(self.optimiser in OPTIMISERS, "optimiser", f"must be one of {', '.join(OPTIMISERS)}", self.optimiser)
-        _require(
-            self.learning_rate is None or 0 < self.learning_rate < math.inf,
-            "learning_rate",
-            "must be > 0 and finite",
-            self.learning_rate,
-        )
-
-
-@dataclass(frozen=True)
-class PilotSection(TrainingSettings):
-    """`[pilots]`: which trainings make the curve, and how each is run."""
-
-    sizes: list[int] = field(default_factory=list)
-    """Sizes trained at round 0; every later round adds the size of its pool."""
-    draws: int | list[int] = 3
-    """Draws per size; a list gives one number per size, its last number holding for all later sizes."""
-    folds: int = 1
-    """1: one model on all n cases; k: the first k of five 80/20 splits, ensembled."""
-    ensemble: str = "vote"
-    mirroring: bool = False
-    """Test-time mirroring."""
-    schedule_check: bool = True
-    """Train the smallest and largest size with doubled iterations before a decision is handed over."""
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        super().__post_init__()
-        _require(all(n >= 1 for n in self.sizes), "sizes", "must be >= 1", self.sizes)
-        _require(len(set(self.sizes)) == len(self.sizes), "sizes", "must differ", self.sizes)
-        draws = self.draws if isinstance(self.draws, list) else [self.draws]
-        _require(bool(draws) and all(d >= 1 for d in draws), "draws", "must be >= 1", self.draws)
-        _require(1 <= self.folds <= 5, "folds", "must be 1 to 5", self.folds)
-        _require(self.ensemble in ENSEMBLES, "ensemble", f"must be one of {', '.join(ENSEMBLES)}", self.ensemble)
-
-    def draws_at(self, size: int) -> int:
-        """Draws to train at a size."""
-        if isinstance(self.draws, int):
-            return self.draws
-        rank = sum(n < size for n in sorted(self.sizes))
-        return self.draws[min(rank, len(self.draws) - 1)]
-
-
-@dataclass(frozen=True)
-class ArmSection:
-    """`[[arm]]`: a way of training; what is not given is taken from `[pilots]`."""
-
-    name: str
-    configuration: str
-    trainer: str = "nnUNetTrainer"
-    plans: str = "nnUNetPlans"
-    epochs: int | None = None
-    iterations: int | None = None
-    batch: int | None = None
-    features: int | None = None
-    convolutions: int | None = None
-    precision: str | None = None
-    optimiser: str | None = None
-    learning_rate: float | None = None
-    per_case: float | None = None
-    """What annotating a case costs for this arm, where it differs from `[cost]`."""
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        _require(self.per_case is None or 0 <= self.per_case < math.inf, "per_case", "must be >= 0", self.per_case)
-        usable = bool(self.name) and self.name not in (".", "..") and not set(self.name) & set('/\\:*?"<>|')
-        _require(usable, "name", "must be usable as a folder name", self.name)
-        _require(self.trainer in TRAINERS, "trainer", f"must be one of {', '.join(TRAINERS)}", self.trainer)
-        _require(self.plans == "nnUNetPlans", "plans", 'must be "nnUNetPlans"', self.plans)
-
-    def training(self, pilots: PilotSection) -> TrainingSettings:
-        """The settings that hold for this arm."""
-        names = [f.name for f in dataclasses.fields(TrainingSettings)]
-        own = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return TrainingSettings(**{name: own.get(name, getattr(pilots, name)) for name in names})
-
-
-@dataclass(frozen=True)
-class ScoreSection:
-    """`[scores]`: what is scored."""
-
-    structures: list[str] = field(default_factory=list)
-    """Label or region names; empty scores every one of the dataset."""
-
-
-@dataclass(frozen=True)
-class CostSection:
-    """`[cost]`: what annotating costs and what there is to spend."""
-
-    per_case: float | None = None
-    per_round: float | None = None
-    """A round besides its cases; where not given it is weighed as 5 % of annotating everything."""
-    per_gpu_hour: float = 0.0
-    """An hour of training, on whatever device."""
-    per_point: float | None = None
-    """What one point (0.01) of score is worth, for the goal `value`."""
-    unit: str = "EUR"
-    budget: float | None = None
-    """For the whole study, in `unit`; charged per case annotated after round 0 and per round."""
-    deadline_rounds: int | None = None
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        for name in ("per_case", "per_round", "per_gpu_hour", "budget", "deadline_rounds"):
-            value = getattr(self, name)
-            _require(value is None or 0 <= value < math.inf, name, "must be >= 0", value)
-        _require(self.per_point is None or 0 < self.per_point < math.inf, "per_point", "must be > 0", self.per_point)
-        _require(self.budget is None or bool(self.per_case), "budget", "needs per_case > 0 to be spent on", self.budget)
-
-
-@dataclass(frozen=True)
-class StabilitySection(Tolerances):
-    """`[stability]`: when the forecast has stood still from round to round."""
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        try:
-            super().__post_init__()
-        except InputError as error:
-            raise _OutOfRangeError(str(error).rstrip(".")) from error
-
-
-@dataclass(frozen=True)
-class NextSection:
-    """`[next]`: which cases are annotated next."""
-
-    select: str = "random"
-    by: list[str] = field(default_factory=list)
-    """Columns of `cases.csv` (site, scanner, ...) whose mix the annotated cases should have."""
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        _require(self.select in RULES, "select", f"must be one of {', '.join(RULES)}", self.select)
-        stratified = self.select == "stratified"
-        _require(bool(self.by) == stratified, "by", 'must name columns of cases.csv with "stratified" only', self.by)
-
-
-@dataclass(frozen=True)
-class ExecutionSection:
-    """`[execution]`: where trainings run."""
-
-    engine: str = "local"
-    jobs: int | None = None
-    """Trainings at the same time; by default one per CPU core, or one on an accelerator."""
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        _require(self.engine in ENGINES, "engine", f"must be one of {', '.join(ENGINES)}", self.engine)
-        _require(self.jobs is None or self.jobs >= 1, "jobs", "must be >= 1", self.jobs)
-        devices = ("auto", "cpu", "cuda", "mps")
-        _require(self.device in devices, "device", f"must be one of {', '.join(devices)}", self.device)
 
 
 @dataclass(frozen=True)
@@ -309,15 +81,6 @@ SECTIONS: dict[str, type[Any]] = {
 """The tables of a `study.toml` besides `[[arm]]`."""
 
 
-class _OutOfRangeError(ValueError):
-    """A value out of range: key, what must hold, what was found."""
-
-
-def _require(holds: bool, key: str, rule: str, found: object) -> None:
-    if not holds:
-        raise _OutOfRangeError(f"{key} {rule}, found {found!r}")
-
-
 def read_settings(path: Path) -> Settings:
     """Read a `study.toml`.
 
@@ -353,9 +116,21 @@ def parse_settings(raw: Mapping[str, Any], where: str) -> Settings:
     for arm in settings.arms:
         try:
             arm.training(settings.pilots)
-        except _OutOfRangeError as error:
+        except OutOfRangeError as error:
             raise InputError(f"{where}, [[arm]] {arm.name}: {error}.") from error
+    _check_crops(settings, where)
     return settings
+
+
+def _check_crops(settings: Settings, where: str) -> None:
+    """Boxes may come from the predictions of arms that do not themselves wait for another arm."""
+    first = {arm.name for arm in settings.arms if arm.crop is None or arm.crop.test == "reference"}
+    for arm in settings.arms:
+        if arm.crop is not None and arm.crop.test not in ("reference", *first):
+            raise InputError(
+                f'{where}, [[arm]] {arm.name}: crop.test must be "reference" or an arm that is not cropped by another '
+                f"arm, found {arm.crop.test!r}: there is {', '.join(sorted(first)) or 'none'}."
+            )
 
 
 def _check_goals(settings: Settings, where: str) -> None:
@@ -381,13 +156,23 @@ def _section(kind: type[Section], table: Any, where: str) -> Section:
         needed = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         if needed and name not in table:
             raise InputError(f"{where}: key {name!r} is missing. Add it.")
-    for name, value in table.items():
+    values = {name: _nested(value, hints[name], f"{where}, {name}") for name, value in table.items()}
+    for name, value in values.items():
         if not _fits(value, hints[name]):
             raise InputError(f"{where}: {name} must be {_in_words(hints[name])}, found {value!r}.")
     try:
-        return kind(**table)
-    except _OutOfRangeError as error:
+        return kind(**values)
+    except OutOfRangeError as error:
         raise InputError(f"{where}: {error}.") from error
+
+
+def _nested(value: Any, hint: Any, where: str) -> Any:
+    """Build the tables that a key holds, where it holds tables."""
+    if get_origin(hint) in (Union, UnionType):
+        (hint,) = [one for one in get_args(hint) if dataclasses.is_dataclass(one)] or [hint]
+    if get_origin(hint) is list and dataclasses.is_dataclass(get_args(hint)[0]) and isinstance(value, list):
+        return [_nested(one, get_args(hint)[0], where) for one in value]
+    return _section(hint, value, where) if isinstance(hint, type) and dataclasses.is_dataclass(hint) else value
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: str, what: str) -> None:
@@ -413,7 +198,7 @@ def _in_words(hint: Any) -> str:
         return " or ".join(_in_words(one) for one in get_args(hint) if one is not type(None))
     if get_origin(hint) is list:
         return f"a list of {_in_words(get_args(hint)[0])}"
-    if get_origin(hint) is dict:
+    if get_origin(hint) is dict or dataclasses.is_dataclass(hint):
         return "a table"
     return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(hint, str(hint))
 

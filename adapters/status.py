@@ -14,8 +14,9 @@ from rich.text import Text
 from ..forecast.errors import InputError
 from .files import read_json
 from .loop import read_dataset_of
-from .nnunet.pilot import RunStatus, run_status
-from .study import Study, is_running, run_folder, structures_of
+from .nnunet.spec import RunStatus, run_status
+from .specs import check_arms, run_folder, structures_of
+from .study import Study, is_running
 
 
 def study_status(study: Study, *, planned: bool, replay: bool) -> tuple[RenderableType, dict[str, Any]]:
@@ -45,9 +46,10 @@ def study_status(study: Study, *, planned: bool, replay: bool) -> tuple[Renderab
     if planned:
         dataset = read_dataset_of(study)
         structures_of(study, dataset)
+        check_arms(study, dataset)
         known = set(study.cases.loc[study.cases["role"] != "unannotated", "case"]) | set(study.hidden)
         document["new_cases"] = 0 if replay else len(set(dataset.cases) - known)
-        document["gigabytes"] = _gigabytes(study)
+        document["gigabytes"] = gigabytes_needed(study)
         document["iterations"] = sum(_iterations(study, row) for row in due)
     return _report(study, document), document
 
@@ -82,7 +84,9 @@ def _checks(study: Study, running: bool) -> list[dict[str, Any]]:
 
 def _iterations(study: Study, row: dict[str, Any]) -> int:
     training = study.settings.arm(row["arm"]).training(study.settings.pilots)
-    return training.epochs * training.iterations * study.settings.pilots.folds * (2 if row["check"] else 1)
+    return (
+        training.epochs * training.iterations * study.settings.pilots.models_at(row["n"]) * (2 if row["check"] else 1)
+    )
 
 
 def _row(folder: Path, arm: str, n: int, draw: int, running: bool) -> dict[str, Any]:
@@ -110,10 +114,10 @@ def _row(folder: Path, arm: str, n: int, draw: int, running: bool) -> dict[str, 
     }
 
 
-def _gigabytes(study: Study) -> float:
+def gigabytes_needed(study: Study) -> float:
     """Upper bound of disk space for preprocessed cases: float32 voxels and int16 labels, uncompressed."""
     voxels = study.cases.loc[study.cases["role"] != "unannotated", "voxels"].replace("", "0").astype(int).sum()
-    configurations = len({arm.configuration for arm in study.settings.arms})
+    configurations = len({(arm.configuration, repr(arm.planning)) for arm in study.settings.arms})
     return float(voxels) * 6 * configurations / 1e9
 
 

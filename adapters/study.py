@@ -3,15 +3,13 @@
 study.toml   what is asked for          cases.csv    who is in the pool, the test set, not annotated yet
 runs/        one folder per pilot run   checks/      the same trainings with doubled iterations
 rounds/      each round's answer        nnunet/      frozen plans and preprocessed cases
+test_sets/   extra test sets            extra/       cases trained on beside the annotated ones
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import glob
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +20,11 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from ..forecast.errors import InputError
-from ..forecast.scores import validate_scores
 from ..forecast.selection import choose_cases
 from .files import read_json, write_json
-from .nnunet.dataset import Label, NnunetDataset
-from .nnunet.pilot import PilotSpec, RunStatus, run_status
-from .nnunet.planning import plans_path
-from .settings import ArmSection, Settings, TrainingSettings, read_settings
-from .tables import read_csv, read_scores, write_csv
+from .nnunet.folders import located
+from .settings import Settings, read_settings
+from .tables import read_csv, write_csv
 
 ROLES = ("pool", "test", "unannotated")
 
@@ -47,6 +42,19 @@ class Study:
     def workspace(self) -> Path:
         """The study's private nnU-Net folder."""
         return self.folder / "nnunet"
+
+    @property
+    def dataset(self) -> Path:
+        """The nnU-Net raw dataset folder."""
+        return self.raw(self.settings.study.dataset)
+
+    def raw(self, text: str) -> Path:
+        """A dataset folder by path, or by its name in `nnUNet_raw`; relative paths start at the study."""
+        return located(text, self.folder, "nnUNet_raw")
+
+    def trained(self, text: str) -> Path:
+        """A trained model's file or folder by path, or by its place in `nnUNet_results`."""
+        return located(text, self.folder, "nnUNet_results")
 
     @property
     def test(self) -> list[str]:
@@ -125,10 +133,10 @@ class Study:
                 f"{self.folder / 'study.toml'}, [pilots]: sizes must not exceed the pool of {pool} annotated cases, "
                 f"found {too_large[0]}. Lower it, or annotate more."
             )
-        if pilots.folds > min(5, sizes[0]):
+        if pilots.folds > 1 and sizes[0] < 2:
             raise InputError(
-                f"{self.folder / 'study.toml'}, [pilots]: {pilots.folds} folds need sizes of at least {pilots.folds} "
-                f"cases, found {sizes[0]}. Raise the sizes or lower folds."
+                f"{self.folder / 'study.toml'}, [pilots]: folds need sizes of at least 2 cases, found {sizes[0]}. "
+                "Raise the sizes or use folds = 1."
             )
         return sizes
 
@@ -207,165 +215,6 @@ def locked(study: Study) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def structures_of(study: Study, dataset: NnunetDataset) -> dict[str, Label]:
-    """What is scored: the structures asked for, or all of the dataset.
-
-    Raises:
-        InputError: A structure the dataset does not declare.
-    """
-    asked = study.settings.scores.structures or list(dataset.structures)
-    for name in asked:
-        if name not in dataset.structures:
-            raise InputError(
-                f"{study.folder / 'study.toml'}, [scores]: structure {name!r} is not declared in dataset.json: "
-                f"{', '.join(dataset.structures)}."
-            )
-    goal = study.settings.study.goal
-    unknown = [name for name in goal if name not in asked] if isinstance(goal, dict) else []
-    if unknown:
-        raise InputError(
-            f"{study.folder / 'study.toml'}, [study]: goal names structure {unknown[0]!r}, which is not scored: "
-            f"{', '.join(asked)}."
-        )
-    return {name: dataset.structures[name] for name in asked}
-
-
-def protocol_of(study: Study, arm: ArmSection, structures: Mapping[str, Label]) -> dict[str, Any]:
-    """Everything that makes the scores of an arm comparable; changing it makes a new arm."""
-    pilots = study.settings.pilots
-    plans = plans_path(study.workspace).read_bytes()
-    return {
-        "configuration": arm.configuration,
-        "trainer": arm.trainer,
-        **dataclasses.asdict(arm.training(pilots)),
-        "folds": pilots.folds,
-        "ensemble": pilots.ensemble if pilots.folds > 1 else "none",
-        "mirroring": pilots.mirroring,
-        "seed": study.settings.study.seed,
-        "structures": {name: list(v) if isinstance(v, tuple) else v for name, v in structures.items()},
-        "test_set": hashlib.sha256("\n".join(study.test).encode()).hexdigest()[:12],
-        "plans": hashlib.sha256(plans).hexdigest()[:12],
-    }
-
-
-def run_folder(study: Study, arm: str, n: int, draw: int, *, check: bool = False) -> Path:
-    """Where a pilot run, or its schedule check, lives."""
-    return study.folder / ("checks" if check else "runs") / arm / f"n{n}" / f"draw{draw}"
-
-
-def pilot_specs(study: Study, dataset: NnunetDataset, device: str, workers: int) -> list[PilotSpec]:
-    """Every run the study asks for now, done or not, large sizes last.
-
-    Raises:
-        InputError: A finished run was made under another protocol.
-    """
-    sizes = study.sizes()
-    specs = [
-        _spec(study, dataset, arm, n, draw, device, workers)
-        for n in sizes
-        for arm in study.settings.arms
-        for draw in range(study.settings.pilots.draws_at(n))
-    ]
-    for spec in specs:
-        check_protocol(spec, study)
-    return specs
-
-
-def check_specs(study: Study, dataset: NnunetDataset, device: str, workers: int) -> list[PilotSpec]:
-    """The schedule check: smallest and largest size of every arm, draw 0, twice as many epochs."""
-    ends = sorted({study.sizes()[0], study.sizes()[-1]})
-    specs = []
-    for n in ends:
-        for arm in study.settings.arms:
-            plain = _spec(study, dataset, arm, n, 0, device, workers)
-            training: TrainingSettings = dataclasses.replace(plain.training, epochs=2 * plain.training.epochs)
-            specs.append(
-                dataclasses.replace(
-                    plain,
-                    folder=run_folder(study, arm.name, n, 0, check=True),
-                    training=training,
-                    protocol={**plain.protocol, "epochs": training.epochs},
-                )
-            )
-    for spec in specs:
-        check_protocol(spec, study)
-    return specs
-
-
-def _spec(
-    study: Study, dataset: NnunetDataset, arm: ArmSection, n: int, draw: int, device: str, workers: int
-) -> PilotSpec:
-    pilots = study.settings.pilots
-    structures = structures_of(study, dataset)
-    key = json.dumps([study.settings.study.seed, arm.name, n, draw]).encode()
-    return PilotSpec(
-        folder=run_folder(study, arm.name, n, draw),
-        workspace=study.workspace,
-        arm=arm.name,
-        n=n,
-        draw=draw,
-        cases=tuple(study.ordering(draw)[:n]),
-        folds=pilots.folds,
-        ensemble=pilots.ensemble,
-        mirroring=pilots.mirroring,
-        configuration=arm.configuration,
-        trainer=arm.trainer,
-        training=arm.training(pilots),
-        seed=int.from_bytes(hashlib.sha256(key).digest()[:4], "big") % 2**31,
-        test={case: dataset.cases[case] for case in study.test},
-        structures=structures,
-        ignore_label=dataset.ignore_label,
-        declared={key: value for key, value in dataset.declared.items() if key != "dataset"},
-        protocol=protocol_of(study, arm, structures),
-        device=device,
-        augmentation_workers=workers,
-    )
-
-
-def check_protocol(spec: PilotSpec, study: Study) -> None:
-    """Refuse to mix protocols on one curve.
-
-    Raises:
-        InputError: Names what was changed after the run was made.
-    """
-    if run_status(spec.folder) is not RunStatus.COMPLETED:
-        return
-    made = read_json(spec.folder / "run.json")
-    before, now = made["protocol"], spec.protocol
-    changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-    if not changed and made["cases"] == list(spec.cases):
-        return
-    what = ", ".join(f"{key} was {before.get(key)}, is {now.get(key)}" for key in changed)
-    raise InputError(
-        f"{study.folder / 'study.toml'}: the protocol was changed after runs were made ({what or 'training cases'}): "
-        f"{spec.folder} would not be comparable. Undo the change, give the new settings an [[arm]] of their own, or "
-        f"delete {study.folder / spec.folder.parts[-4]} to start over."
-    )
-
-
-def study_scores(study: Study) -> pd.DataFrame:
-    """The scores of every completed run of the study's arms.
-
-    Raises:
-        InputError: No run is complete, a scores file is faulty, or an arm's runs differ in protocol.
-    """
-    tables = []
-    for arm in study.settings.arms:
-        for path in sorted(study.folder.glob(f"runs/{glob.escape(arm.name)}/n*/draw*/scores.csv")):
-            if run_status(path.parent) is RunStatus.COMPLETED:
-                tables.append(read_scores(path))
-    if not tables:
-        raise InputError(f"{study.folder}: no pilot run is complete yet. Start them with: dicecast run {study.folder}")
-    scores = validate_scores(pd.concat(tables, ignore_index=True), source=str(study.folder / "runs"))
-    for arm_name, rows in scores.groupby("arm"):
-        if rows["protocol"].nunique() > 1:
-            raise InputError(
-                f"{study.folder / 'runs' / str(arm_name)}: all runs of an arm must share one protocol, found "
-                f"{rows['protocol'].nunique()} (see protocol in each run.json). Delete the runs that are out of date."
-            )
-    return scores
 
 
 def write_round(study: Study, number: int, document: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..forecast.comparison import ArmComparison, Comparison, SizeDifference
+from ..forecast.document import curve_document
 from ..forecast.forecast import HORIZON, Forecast, Gain, Question
 from ..forecast.goal import PLATEAU, TARGET, VALUE, Goal
 from ..forecast.prior import AVERAGE
@@ -24,9 +25,11 @@ from ..forecast.stability import DropLargest, RoundSummary
 from ..forecast.summary import Summary, needed_cases
 from ..forecast.types import Interval, SizeInterval
 from ..forecast.verdict import NOTABLE
+from .conclusion import Round
 from .findings import FalsePositives, ScheduleCheck
-from .loop import Round
 from .plot import curve_plot
+from .score_tables import score_tables
+from .screen import plain_table, score_words
 
 VERDICT_STYLE = {
     "plateau_reached": "green",
@@ -40,6 +43,7 @@ RULES = (
     "Rules: exponential = what a least-squares fit of it says is needed; +25 % = of the pool, each round; shares = of "
     "everything, as far as growth (fourfold a round) and money allow."
 )
+TAKES_NO_PART = "by quadrature alone; no part in the decision"
 MOST_CASES = 20
 """Case ids a recommendation lists."""
 MOST_LINES = 200
@@ -84,13 +88,13 @@ def _forecast_parts(forecast: Forecast) -> Iterator[RenderableType]:
 
 def _sizes_table(forecast: Forecast) -> Table:
     curve = forecast.curve
-    table = _table(
+    table = plain_table(
         "Observed", "cases", "draws", f"mean {curve.metric}", "SD over draws", "SD over test cases", "least squares"
     )
     rows = zip(curve.sizes, curve.draws, curve.observed, curve.draw_sd, curve.case_sd, strict=True)
     for size, draws, mean, draw_sd, over_cases in rows:
-        fitted = _score(float(forecast.fit.score(size))) if forecast.fit else "-"
-        table.add_row(str(size), str(draws), _score(mean), _score(draw_sd), _score(over_cases), fitted)
+        fitted = score_words(float(forecast.fit.score(size))) if forecast.fit else "-"
+        table.add_row(str(size), str(draws), score_words(mean), score_words(draw_sd), score_words(over_cases), fitted)
     return table
 
 
@@ -99,7 +103,7 @@ def _parameters_table(forecast: Forecast) -> Table:
     fit, posterior, plateau = forecast.fit, forecast.posterior, forecast.plateau
     assert fit is not None and posterior is not None and plateau is not None
     level, eps = forecast.question.level, forecast.question.eps
-    table = _table(
+    table = plain_table(
         f"The named model, exponential plateau D(n) = {fit.family.formula}",
         "",
         "least squares ± SE",
@@ -110,7 +114,7 @@ def _parameters_table(forecast: Forecast) -> Table:
     values = zip(fit.parameters.items(), fit.stderr, posterior.parameters().values(), strict=True)
     for (name, value), error, draws in values:
         found = Interval.of(draws, level)
-        show = _score if name != "k" else _rate
+        show = score_words if name != "k" else _rate
         spread = f" ± {show(float(error))}" if math.isfinite(error) else " ± ?"
         table.add_row(
             meaning[name],
@@ -123,9 +127,9 @@ def _parameters_table(forecast: Forecast) -> Table:
     table.add_row(f"plateau size n* (within {eps:g} of DM)", f"{size:.0f}", *_size_words(plateau.size))
     table.add_row(
         "score at n*",
-        _score(score),
-        _score(plateau.score.median),
-        f"[{_score(plateau.score.lo)}, {_score(plateau.score.hi)}]",
+        score_words(score),
+        score_words(plateau.score.median),
+        f"[{score_words(plateau.score.lo)}, {score_words(plateau.score.hi)}]",
     )
     return table
 
@@ -134,7 +138,7 @@ def _families_table(forecast: Forecast) -> Table:
     """Every family on its own beside the forecast: where they part, the data do not decide."""
     gain = forecast.reachable_gain
     assert gain is not None
-    table = _table(
+    table = plain_table(
         "Families alone",
         "",
         "weight",
@@ -147,9 +151,9 @@ def _families_table(forecast: Forecast) -> Table:
         table.add_row(
             Text(view.family.name, no_wrap=True),
             f"{view.weight:.2f}" if view.weight else "-",
-            _score(view.score.median),
-            f"[{_score(view.score.lo)}, {_score(view.score.hi)}]",
-            _score(view.gain.interval.median),
+            score_words(view.score.median),
+            f"[{score_words(view.score.lo)}, {score_words(view.score.hi)}]",
+            score_words(view.gain.interval.median),
             _size_words(view.plateau.size)[0],
         )
     return table
@@ -158,22 +162,22 @@ def _families_table(forecast: Forecast) -> Table:
 def _backtest_table(forecast: Forecast) -> Table:
     """Larger sizes forecast from smaller ones."""
     level = f"{forecast.question.level:.0%}"
-    table = _table("Backtest", "from sizes up to", "at", "forecast", f"{level} interval", "observed", "interval")
+    table = plain_table("Backtest", "from sizes up to", "at", "forecast", f"{level} interval", "observed", "interval")
     for test in forecast.backtest:
         found = test.predicted
         table.add_row(
             str(test.from_sizes[-1]),
             str(test.n),
-            _score(found.median),
-            f"[{_score(found.lo)}, {_score(found.hi)}]",
-            _score(test.observed),
+            score_words(found.median),
+            f"[{score_words(found.lo)}, {score_words(found.hi)}]",
+            score_words(test.observed),
             "held" if test.held else "did NOT hold",
         )
     return table
 
 
 def _gains_table(forecast: Forecast) -> Table:
-    table = _table(
+    table = plain_table(
         "What more cases can still add",
         "",
         "median",
@@ -185,8 +189,8 @@ def _gains_table(forecast: Forecast) -> Table:
         found = gain.interval
         table.add_row(
             f"{name} {gain.n_from} -> {gain.n_to} cases",
-            _score(found.median),
-            f"[{_score(found.lo)}, {_score(found.hi)}]",
+            score_words(found.median),
+            f"[{score_words(found.lo)}, {score_words(found.hi)}]",
             f"{gain.p_below_eps:.2f}",
         )
     return table
@@ -195,7 +199,7 @@ def _gains_table(forecast: Forecast) -> Table:
 def _at_tables(forecast: Forecast) -> Iterator[Table]:
     level = f"{forecast.question.level:.0%}"
     if forecast.at:
-        table = _table(
+        table = plain_table(
             "Expected score", "cases", "median", f"{level} interval", f"{level} interval of the next run", ""
         )
         for one in forecast.at:
@@ -207,16 +211,16 @@ def _at_tables(forecast: Forecast) -> Iterator[Table]:
             expected, run = one.expected, one.next_run
             table.add_row(
                 str(one.n),
-                _score(expected.median),
-                f"[{_score(expected.lo)}, {_score(expected.hi)}]",
-                f"[{_score(run.lo)}, {_score(run.hi)}]",
+                score_words(expected.median),
+                f"[{score_words(expected.lo)}, {score_words(expected.hi)}]",
+                f"[{score_words(run.lo)}, {score_words(run.hi)}]",
                 note,
             )
         yield table
     found = forecast.n_for_target
     if found is not None:
-        table = _table("Cases needed for a target", "target", "median", f"{level} interval", "P(unreachable)")
-        table.add_row(_score(found.target), *_size_words(found.size), f"{found.p_unreachable:.2f}")
+        table = plain_table("Cases needed for a target", "target", "median", f"{level} interval", "P(unreachable)")
+        table.add_row(score_words(found.target), *_size_words(found.size), f"{found.p_unreachable:.2f}")
         yield table
 
 
@@ -241,9 +245,8 @@ def _notes(forecast: Forecast) -> Iterator[str]:
     if forecast.sensitivity is not None:
         vague, learned = forecast.sensitivity.vague.interval, forecast.sensitivity.learned.interval
         yield (
-            f"sensitivity of the reachable gain to the prior: {_score(vague.median)} [{_score(vague.lo)}, "
-            f"{_score(vague.hi)}] with its vague half alone, {_score(learned.median)} [{_score(learned.lo)}, "
-            f"{_score(learned.hi)}] with its learned half alone."
+            f"sensitivity of the reachable gain to the prior: {_interval_words(vague)} with its vague half alone, "
+            f"{_interval_words(learned)} with its learned half alone."
         )
     yield f"horizon {forecast.horizon} cases ({HORIZON} x the largest trained size)."
     if forecast.posterior is not None:
@@ -258,7 +261,7 @@ def _named_notes(forecast: Forecast) -> Iterator[str]:
     if view.weight < NOTABLE and forecast.question.model == AVERAGE:
         yield (
             f"these scores speak against the exponential plateau (weight {view.weight:.2f}): alone it expects "
-            f"{_score(view.score.median)} at {gain.n_to}; do not plan by its n*."
+            f"{score_words(view.score.median)} at {gain.n_to}; do not plan by its n*."
         )
     yield (
         "the exponential plateau tends to flatten too early on real curves: read its n* as optimistic, and decide "
@@ -281,10 +284,12 @@ def _sampling(forecast: Forecast) -> str:
 
 def quick_report(entries: Sequence[Mapping[str, Any]], question: Question) -> RenderableType:
     """One line per curve, from the curves of a forecast document; at most `MOST_LINES`."""
-    level = f"{question.level:.0%}"
-    table = _table("Forecasts", "curve", "cases", "reachable gain", f"{level} interval", "DM", "n*", "verdict")
+    columns = ("curve", "cases", "reachable gain", f"{question.level:.0%} interval", "DM", "n*", "verdict")
+    table = plain_table("Forecasts", *columns)
+    note = "Everything by quadrature; for MCMC, backtest and families leave out --quick."
     for entry in entries[:MOST_LINES]:
-        name = " / ".join([entry["arm"], entry["structure"], entry["metric"]])
+        extra = [entry[key] for key, usual in (("test_set", "test"), ("stratum", "all")) if entry[key] != usual]
+        name = " / ".join([entry["arm"], entry["structure"], entry["metric"], *extra])
         gain, plateau, posterior = entry["reachable_gain"], entry["plateau"], entry["posterior"]
         if gain is None or plateau is None or posterior is None:
             table.add_row(name, str(entry["n_annotated"]), "-", "-", "-", "-", entry["verdict"]["code"])
@@ -293,20 +298,39 @@ def quick_report(entries: Sequence[Mapping[str, Any]], question: Question) -> Re
         table.add_row(
             name,
             str(entry["n_annotated"]),
-            _score(gain["median"]),
-            f"[{_score(gain['lo'])}, {_score(gain['hi'])}]",
-            _score(posterior["DM"]["median"]),
+            score_words(gain["median"]),
+            f"[{score_words(gain['lo'])}, {score_words(gain['hi'])}]",
+            score_words(posterior["DM"]["median"]),
             "beyond" if size is None else f"{size:.0f}",
             entry["verdict"]["code"].replace("_", " "),
         )
     rest = len(entries) - MOST_LINES
-    note = "Everything by quadrature; for MCMC, backtest and families leave out --quick."
     return Group(table, *([Text(f"... and {rest} more curves: see --json.")] if rest > 0 else []), Text(note, "dim"))
+
+
+def others_table(entries: Sequence[Mapping[str, Any]], question: Question) -> RenderableType:
+    """Curves that have no part in the decision."""
+    level = f"{question.level:.0%}"
+    columns = ("arm", "structure", "of", "test cases", "gain", f"{level} interval", "DM", "n*")
+    table = plain_table(f"Strata, other test sets and metrics ({TAKES_NO_PART})", *columns)
+    for entry in sorted(entries, key=lambda one: (one["arm"], one["structure"])):
+        usual = ("metric", "dice"), ("test_set", "test"), ("stratum", "all")
+        gain, plateau, posterior = entry["reachable_gain"], entry["plateau"], entry["posterior"]
+        cells = [entry["arm"], entry["structure"], ", ".join(entry[k] for k, word in usual if entry[k] != word)]
+        cells.append("-" if entry["n_test"] is None else str(entry["n_test"]))
+        if gain is None or plateau is None or posterior is None:
+            table.add_row(*cells, "-", "-", "-", entry["verdict"]["code"].replace("_", " "))
+            continue
+        size = plateau["n"]["median"]
+        ends = f"[{score_words(gain['lo'])}, {score_words(gain['hi'])}]"
+        dm = score_words(posterior["DM"]["median"])
+        table.add_row(*cells, score_words(gain["median"]), ends, dm, "beyond" if size is None else f"{size:.0f}")
+    return table
 
 
 def stability_report(found: DropLargest, level: float) -> RenderableType:
     """Refits without the largest sizes."""
-    table = _table(
+    table = plain_table(
         f"Without the largest sizes ({level:.0%} intervals)",
         "sizes",
         "DM least squares",
@@ -317,9 +341,9 @@ def stability_report(found: DropLargest, level: float) -> RenderableType:
     for refit in found.refits:
         table.add_row(
             f"up to {refit.sizes[-1]}",
-            _score(refit.dm_least_squares),
+            score_words(refit.dm_least_squares),
             f"{refit.n_least_squares:.0f}",
-            f"{_score(refit.dm.median)} [{_score(refit.dm.lo)}, {_score(refit.dm.hi)}]",
+            f"{score_words(refit.dm.median)} [{score_words(refit.dm.lo)}, {score_words(refit.dm.hi)}]",
             " ".join(_size_words(refit.plateau)),
         )
     verdict = ("stable", "bold green") if found.stable else ("not stable", "bold yellow")
@@ -339,7 +363,7 @@ def _comparison_parts(found: Comparison) -> Iterator[RenderableType]:
     if found.pairs:
         yield Text.assemble((words, f"bold {style}"), (": ", style), found.reason)
         yield Text("")
-        table = _table("Probability of the highest expected score", "cases", *found.ranked)
+        table = plain_table("Probability of the highest expected score", "cases", *found.ranked)
         for n, row in zip(found.n, found.p_best, strict=True):
             table.add_row(str(n), *(f"{p:.2f}" for p in row))
         yield table
@@ -364,7 +388,7 @@ def _comparison_parts(found: Comparison) -> Iterator[RenderableType]:
 def _pair_table(pair: ArmComparison) -> Table:
     level = f"{pair.ceiling.level:.0%}"
     now = pair.scores[0].n
-    table = _table(f"{pair.second.arm} minus {pair.first.arm}", "", "median", f"{level} interval", "probability")
+    table = plain_table(f"{pair.second.arm} minus {pair.first.arm}", "", "median", f"{level} interval", "probability")
     for one in pair.scores:
         words = f"{one.p_second_better:.2f} that {pair.second.arm} is better"
         table.add_row(f"expected score at {one.n} cases", *_signed(one.interval), words)
@@ -384,7 +408,7 @@ def _pair_table(pair: ArmComparison) -> Table:
 
 def _differences_table(title: str, column: str, differences: Sequence[SizeDifference]) -> Table:
     level = f"{differences[0].difference.level:.0%}"
-    table = _table(title, column, "mean difference", f"{level} interval (bootstrap)", "p (paired t)", "p (Holm)")
+    table = plain_table(title, column, "mean difference", f"{level} interval (bootstrap)", "p (paired t)", "p (Holm)")
     for one in differences:
         found = one.difference
         p_values = ("-" if p is None else f"{p:.2g}" for p in (found.p, found.p_holm))
@@ -403,7 +427,7 @@ def simulation_report(found: Sequence[Summary], unit: str) -> RenderableType:
     level = f"[{terms.level:.0%}]"
     budgets = {one.terms.budget for one in found} != {None}
     columns = ["policy", *(["budget"] if budgets else []), "success", "cases", level, "rounds", f"cost, {unit}", level]
-    table = _table(f"{len(first.played)} campaigns on paper from {truth.start} of {truth.n_max} cases", *columns)
+    table = plain_table(f"{len(first.played)} campaigns on paper from {truth.start} of {truth.n_max} cases", *columns)
     for one in found:
         cases, rounds, cost = one.over("collected"), one.over("rounds"), one.over("cost")
         budget = ["none" if one.terms.budget is None else f"{one.terms.budget:g}"] if budgets else []
@@ -429,12 +453,12 @@ def history_table(history: Sequence[RoundSummary]) -> Table:
     """How the forecast moved from round to round, with its intervals."""
     level = f"[{history[-1].gain.level:.0%}]"
     columns = ("round", "annotated", "DM", level, "n*", level, "reachable gain", level)
-    table = _table("Round by round", *columns)
+    table = plain_table("Round by round", *columns)
     for one in history:
-        ends = (f"[{_score(found.lo)}, {_score(found.hi)}]" for found in (one.dm, one.gain))
+        ends = (f"[{score_words(found.lo)}, {score_words(found.hi)}]" for found in (one.dm, one.gain))
         median, size_ends = _size_words(one.plateau)
-        dm = (_score(one.dm.median), next(ends))
-        gain = (_score(one.gain.median), next(ends))
+        dm = (score_words(one.dm.median), next(ends))
+        gain = (score_words(one.gain.median), next(ends))
         table.add_row(str(one.round), str(one.n_annotated), *dm, median, size_ends, *gain)
     return table
 
@@ -444,15 +468,15 @@ def promises_table(curves: Sequence[str], outcomes: Sequence[Sequence[PromiseOut
     every = [(name, one) for name, found in zip(curves, outcomes, strict=True) for one in found]
     level = every[0][1].promise.interval.level
     columns = ("curve", "annotated", "promised", f"[{level:.0%}]", "observed", "")
-    table = _table("Promises and outcomes", *columns)
+    table = plain_table("Promises and outcomes", *columns)
     for name, one in every:
         found = one.promise.interval
         table.add_row(
             name,
             f"{one.n_before} -> {one.promise.n}",
-            _score(found.median),
-            f"[{_score(found.lo)}, {_score(found.hi)}]",
-            _score(one.observed),
+            score_words(found.median),
+            f"[{score_words(found.lo)}, {score_words(found.hi)}]",
+            score_words(one.observed),
             "held" if one.held else "MISSED",
         )
     held = sum(one.held for _, one in every)
@@ -461,15 +485,17 @@ def promises_table(curves: Sequence[str], outcomes: Sequence[Sequence[PromiseOut
 
 def schedule_table(checks: Sequence[ScheduleCheck], eps: float) -> RenderableType:
     """The schedule check: is the curve limited by cases or by training?"""
-    table = _table("Schedule check (twice the iterations)", "arm", "structure", "cases", "plain", "doubled", "rise", "")
+    table = plain_table(
+        "Schedule check (twice the iterations)", "arm", "structure", "cases", "plain", "doubled", "rise", ""
+    )
     for check in checks:
         note = "limited by training" if check.rise > eps else "ok"
         table.add_row(
             check.arm,
             check.structure,
             str(check.n),
-            _score(check.plain),
-            _score(check.doubled),
+            score_words(check.plain),
+            score_words(check.doubled),
             f"{check.rise:+.3f}",
             note,
         )
@@ -478,7 +504,7 @@ def schedule_table(checks: Sequence[ScheduleCheck], eps: float) -> RenderableTyp
 
 def absent_table(found: Sequence[FalsePositives]) -> Table:
     """False positives where a structure is absent: those cases are not on its curve."""
-    table = _table(
+    table = plain_table(
         "Test cases without the structure",
         "arm",
         "structure",
@@ -488,7 +514,7 @@ def absent_table(found: Sequence[FalsePositives]) -> Table:
         "mean mL",
     )
     for one in found:
-        table.add_row(one.arm, one.structure, str(one.n), str(one.cases), f"{one.rate:.2f}", _score(one.volume_ml))
+        table.add_row(one.arm, one.structure, str(one.n), str(one.cases), f"{one.rate:.2f}", score_words(one.volume_ml))
     return table
 
 
@@ -508,7 +534,7 @@ def recommendation_panel(
         expected, draws = found.promise.interval, found.promise.draws
         lines.append(
             Text(
-                f"Expect {_score(expected.median)} [{_score(expected.lo)}, {_score(expected.hi)}] with "
+                f"Expect {score_words(expected.median)} [{score_words(expected.lo)}, {score_words(expected.hi)}] with "
                 f"{found.promise.n} cases ({expected.level:.0%} interval of the mean of {draws} "
                 f"draw{'' if draws == 1 else 's'}, {found.curve})."
             )
@@ -557,11 +583,14 @@ def round_report(result: Round, protocol: str) -> RenderableType:
             parts += [history_table(history), Text("")]
     if any(result.outcomes):
         parts += [promises_table([f.curve.name for f in result.forecasts], result.outcomes), Text("")]
-    eps = result.forecasts[0].question.eps
+    question = result.forecasts[0].question
+    if result.others:
+        parts += [others_table([curve_document(forecast) for forecast in result.others], question), Text("")]
+    parts += [*score_tables(result), Text("")]
     if result.absent:
         parts += [absent_table(result.absent), Text("")]
     if result.schedule:
-        parts += [schedule_table(result.schedule, eps), Text("")]
+        parts += [schedule_table(result.schedule, question.eps), Text("")]
     named = result.recommendation.code == "annotate" and result.study.waiting
     cases = result.study.next_cases(result.recommendation.batch) if named else []
     parts.append(recommendation_panel(result.recommendation, result.each, cases))
@@ -593,30 +622,8 @@ def error_line(message: str) -> RenderableType:
     return f"[bold red]error:[/] {escape(message)}"
 
 
-class _Table(Table):
-    """A table whose cells are text as it is: names may hold brackets and colons."""
-
-    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
-        super().add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells), **options)
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = _Table(
-        title=Text(title),
-        title_justify="left",
-        title_style="bold",
-        header_style="dim",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
-    for i, column in enumerate(columns):
-        table.add_column(Text(column), justify="left" if i == 0 else "right", overflow="fold")
-    return table
-
-
-def _score(value: float | None) -> str:
-    return "-" if value is None or not math.isfinite(value) else f"{round(value, 3) + 0.0:.3f}"
+def _interval_words(found: Interval) -> str:
+    return f"{score_words(found.median)} [{score_words(found.lo)}, {score_words(found.hi)}]"
 
 
 def _rate(value: float) -> str:

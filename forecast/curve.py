@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .errors import InputError
-from .scores import DICE_LIKE
+from .scores import CROSS_VALIDATION, DICE_LIKE
 from .types import FloatArray, IntArray
 
 CURVE_KEY = ["arm", "structure", "metric", "test_set", "stratum", "protocol"]
@@ -142,7 +142,8 @@ def curves_from_scores(
     """Split a valid scores table into its curves.
 
     Args:
-        scores: As returned by `validate_scores`. Metrics that are not Dice-like are skipped.
+        scores: As returned by `validate_scores`. Metrics that are not Dice-like are skipped. Scores of the test set
+            `cross-validation` are averaged over the cases of each run, since no two runs are scored on the same.
         n_annotated: Annotated cases at hand; by default the largest size of each curve.
         pool: Size of the annotated pool after each round; by default one round of `n_annotated`.
 
@@ -175,7 +176,8 @@ def not_forecast(scores: pd.DataFrame) -> list[str]:
     dice_like = scores["metric"].str.lower().isin(DICE_LIKE)
     others = [f"{metric}: not Dice-like" for metric in scores.loc[~dice_like, "metric"].unique()]
     for key, rows in _groups(scores[dice_like]):
-        if (rows["case"] != "").all() and _table(rows).dropna(axis=1).shape[1] == 0:
+        paired = (rows["case"] != "").all() and key["test_set"] != CROSS_VALIDATION
+        if paired and _table(rows).dropna(axis=1).shape[1] == 0:
             others.append(f"{_name(key)}: no test case has a score at every run (is the structure in the test set?)")
     return others
 
@@ -198,6 +200,8 @@ def _curve(
     key: dict[str, str], rows: pd.DataFrame, n_annotated: int | None, pool: Sequence[int] | None
 ) -> Curve | None:
     name = _name(key)
+    if key["test_set"] == CROSS_VALIDATION:
+        rows = _averaged_runs(rows)
     averaged = rows["case"] == ""
     if averaged.any() and not averaged.all():
         raise InputError(
@@ -235,6 +239,14 @@ def _curve(
         cases=None if averaged.all() else whole.to_numpy(dtype=float),
         case_ids=() if averaged.all() else tuple(map(str, whole.columns)),
     )
+
+
+def _averaged_runs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Every run's mean over the cases it was scored on, with its standard error: no two runs need share cases."""
+    known = rows[rows["score"].notna()]
+    runs = known.groupby(["n_cases", "draw"])["score"]
+    means = runs.agg(score="mean", se_cases="sem").reset_index()
+    return means.assign(case="", se_draws=np.nan)
 
 
 def _errors(rows: pd.DataFrame, column: str) -> FloatArray | None:

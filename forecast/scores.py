@@ -10,23 +10,29 @@ import pandas as pd
 
 from .errors import InputError
 
+TEST = "test"
+"""Name of the test set that decides."""
 TEXT_DEFAULTS = {
     "arm": "default",
     "structure": "all",
     "metric": "dice",
-    "test_set": "test",
+    "test_set": TEST,
     "case": "",
     "stratum": "all",
     "protocol": "",
 }
 """Optional text columns of the table and the value a missing column or empty cell gets."""
 
+CROSS_VALIDATION = "cross-validation"
+"""Test set of scores that fold models reached on annotated cases they were not trained on: every size is scored on its
+own cases, so nothing is paired."""
+
 KEY = ["arm", "structure", "metric", "test_set", "stratum", "protocol", "n_cases", "draw", "case"]
 """The columns that together identify one score."""
 
 DICE_LIKE = frozenset(
-    {"dice", "f1", "jaccard", "iou", "nsd", "surface_dice", "tpr", "recall", "sensitivity"}
-    | {"precision", "specificity", "accuracy"}
+    {"dice", "f1", "jaccard", "iou", "nsd", "nsd_area", "surface_dice", "tpr", "recall", "sensitivity"}
+    | {"precision", "specificity", "accuracy", "accuracy_foreground", "lesion_sensitivity"}
 )
 """Metrics that lie in [0, 1] and grow towards a ceiling: the ones a curve is forecast for."""
 

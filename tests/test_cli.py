@@ -410,7 +410,7 @@ def test_a_source_without_usable_scores_is_refused_naming_it(
 
 @pytest.mark.parametrize("command", ["forecast", "recommend"])
 def test_a_folder_that_is_no_study_is_no_source(tmp_path: Path, cli: Cli, refused: Refused, command: str) -> None:
-    refused(cli(command, tmp_path), 2, tmp_path, "study folder or a scores CSV", "without study.toml")
+    refused(cli(command, tmp_path), 2, tmp_path, "a study folder, a scores CSV or", "without study.toml")
 
 
 # ---- exit codes of an answer ------------------------------------------------------------------------------------

@@ -84,18 +84,20 @@ class _Canvas:
             self.image[mask] += texture * self.noise(grain)[mask]
 
 
-def phantom_case(index: int, seed: int = 0) -> tuple[Floats, Labels, tuple[float, float, float]]:
+def phantom_case(index: int, seed: int = 0, healthy: bool = False) -> tuple[Floats, Labels, tuple[float, float, float]]:
     """Generate one case.
 
     Args:
         index: Number of the case.
-        seed: Seed of the whole collection; a case depends on (seed, index) alone.
+        seed: Seed of the whole collection; a case depends on (seed, index) and `healthy` alone.
+        healthy: Leave out tumour and cyst. The healthy case of an index is another patient than the
+            case with a tumour, so training on the one tells nothing about the other.
 
     Returns:
         The image in rough Hounsfield units, its label map, both ordered (z, y, x), and the voxel
         size in millimetres in the same order.
     """
-    rng = np.random.default_rng((seed, index))
+    rng = np.random.default_rng((seed, index, 1) if healthy else (seed, index))
     slices = int(rng.integers(_SLICES[0], _SLICES[1] + 1))
     canvas = _Canvas(rng, (slices, _PLANE, _PLANE))
     centre = rng.normal((0, 2, 2), (4, 4, 4))
@@ -103,14 +105,15 @@ def phantom_case(index: int, seed: int = 0) -> tuple[Floats, Labels, tuple[float
     parenchyma = rng.uniform(110, 190)
     _paint_neighbours(canvas, centre, radii)
     _paint_kidney(canvas, centre, radii, parenchyma)
-    tumour_place = _surface_point(canvas, centre, radii, rng.uniform(0.7, 1.1))
-    if rng.random() < _CYST_CHANCE:
-        _paint_cyst(canvas, centre, radii, away_from=tumour_place)
-    _paint_tumour(canvas, tumour_place)
+    if not healthy:
+        tumour_place = _surface_point(canvas, centre, radii, rng.uniform(0.7, 1.1))
+        if rng.random() < _CYST_CHANCE:
+            _paint_cyst(canvas, centre, radii, away_from=tumour_place)
+        _paint_tumour(canvas, tumour_place)
     return _scanned(canvas, mirror=bool(rng.random() < 0.5))
 
 
-def write_phantom(folder: Path, cases: int, seed: int = 0, start: int = 0) -> Path:
+def write_phantom(folder: Path, cases: int, seed: int = 0, start: int = 0, healthy: bool = False) -> Path:
     """Write cases `start` to `start + cases - 1` as an nnU-Net v2 raw dataset.
 
     Cases already in the folder stay, so a dataset can grow; a case is the same however many others
@@ -121,6 +124,8 @@ def write_phantom(folder: Path, cases: int, seed: int = 0, start: int = 0) -> Pa
         cases: How many cases to write.
         seed: Seed of the whole collection.
         start: Number of the first case.
+        healthy: Write cases without tumour and cyst, named healthy_000, ... instead of phantom_000, ...;
+            `dataset.json` declares the same labels.
 
     Returns:
         The dataset folder.
@@ -131,8 +136,8 @@ def write_phantom(folder: Path, cases: int, seed: int = 0, start: int = 0) -> Pa
     images.mkdir(parents=True, exist_ok=True)
     labels.mkdir(exist_ok=True)
     for index in range(start, start + cases):
-        image, label, spacing = phantom_case(index, seed)
-        name = f"phantom_{index:03d}"
+        image, label, spacing = phantom_case(index, seed, healthy)
+        name = f"{'healthy' if healthy else 'phantom'}_{index:03d}"
         for array, path in (
             (image, images / f"{name}_0000.nii.gz"),
             (label, labels / f"{name}.nii.gz"),

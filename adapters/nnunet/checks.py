@@ -47,15 +47,20 @@ def image_reader(dataset: NnunetDataset) -> Any:
     Raises:
         InputError: nnU-Net has none for this file ending.
     """
-    from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
-
     try:
-        return determine_reader_writer_from_dataset_json(dict(dataset.declared), verbose=False)()
+        return reader_of(dataset.declared)
     except RuntimeError as error:
         raise InputError(
             f"{dataset.folder / 'dataset.json'}: nnU-Net reads no files ending in {dataset.declared['file_ending']!r}. "
             "Correct file_ending or overwrite_image_reader_writer."
         ) from error
+
+
+def reader_of(declared: Mapping[str, Any]) -> Any:
+    """nnU-Net's reader-writer for the file ending that a `dataset.json` declares."""
+    from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
+
+    return determine_reader_writer_from_dataset_json(dict(declared), verbose=False)()
 
 
 def _check_case(case: str, files: CaseFiles, dataset: NnunetDataset, reader: Any) -> CaseFacts:

@@ -13,7 +13,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXP
 
 @contextlib.contextmanager
 def nnunet_environment(
-    folder: Path, results: Path, augmentation_workers: int, *, compile_network: bool
+    folder: Path, results: Path, augmentation_workers: int, *, compile_network: bool, tracking: str = "none"
 ) -> Iterator[None]:
     """Point nnU-Net at folders of the study, never at the user's own.
 
@@ -22,6 +22,7 @@ def nnunet_environment(
         results: Where trained models go.
         augmentation_workers: `nnUNet_n_proc_DA`; 0 augments in the training process (planning needs 1).
         compile_network: `nnUNet_compile`; of use on CUDA only.
+        tracking: `wandb` lets nnU-Net report there; otherwise a switch the user's environment holds is overruled.
     """
     wanted = {
         "nnUNet_raw": str(folder / "raw"),
@@ -29,7 +30,7 @@ def nnunet_environment(
         "nnUNet_results": str(results),
         "nnUNet_n_proc_DA": str(augmentation_workers),
         "nnUNet_compile": "t" if compile_network else "f",
-        "nnUNet_wandb_enabled": "0",
+        "nnUNet_wandb_enabled": "1" if tracking == "wandb" else "0",
     }
     with environment(wanted):
         yield

@@ -1,4 +1,4 @@
-"""One pilot run: train the folds, predict the test set, score it, leave a complete run folder.
+"""One pilot run: train the folds, predict the test sets, score them, leave a complete run folder.
 
 Runs inside a worker process. A run folder is complete when its `run.json` says so; anything less is resumed
 from its last checkpoint, so the process may be killed at any moment.
@@ -8,108 +8,33 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ...forecast.errors import DicecastError, InputError, WorkError
+from ...forecast.errors import DicecastError, WorkError
+from ...forecast.scores import CROSS_VALIDATION
 from ..files import read_json, storage_errors, write_json, write_with
-from ..settings import TrainingSettings
 from ..tables import write_csv
-from .dataset import CaseFiles, Label
+from .dataset import CaseFiles
 from .environment import nnunet_environment, output_to
+from .network import pilot_plans
 from .planning import case_folder, read_plans
+from .scoring import physical, score_case, score_folder
+from .spec import PilotSpec, RunStatus, fold_splits, protocol_hash
 
-LOGGED = ("train_losses", "epoch_start_timestamps", "epoch_end_timestamps")
+LOGGED = ("train_losses", "val_losses", "epoch_start_timestamps", "epoch_end_timestamps")
 """What is kept of nnU-Net's training log."""
-NO_SPACING = 999
-"""Slice spacing that nnU-Net's reader of natural images makes up."""
-
-
-class RunStatus(Enum):
-    """PLANNED -> RUNNING -> COMPLETED | FAILED; a failed run is tried again by the next `run`."""
-
-    PLANNED = "planned"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class PilotSpec:
-    """Everything a worker needs to do one run; picklable."""
-
-    folder: Path
-    """The run folder."""
-    workspace: Path
-    """The study's private nnU-Net folder."""
-    arm: str
-    n: int
-    draw: int
-    cases: tuple[str, ...]
-    """The n training cases."""
-    folds: int
-    ensemble: str
-    mirroring: bool
-    configuration: str
-    trainer: str
-    training: TrainingSettings
-    seed: int
-    test: Mapping[str, CaseFiles]
-    structures: Mapping[str, Label]
-    ignore_label: int | None
-    declared: Mapping[str, Any]
-    """The dataset's `dataset.json`."""
-    protocol: Mapping[str, Any]
-    """What makes scores comparable; its hash guards the curve."""
-    device: str
-    augmentation_workers: int
-
-    @property
-    def name(self) -> str:
-        """How the run is called in messages."""
-        return f"{self.arm}, n = {self.n}, draw {self.draw}"
-
-
-def protocol_hash(protocol: Mapping[str, Any]) -> str:
-    """Identity of a protocol; what is left to nnU-Net (None) does not count."""
-    stated = {key: value for key, value in protocol.items() if value is not None}
-    return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def run_status(folder: Path) -> RunStatus:
-    """How far a run folder has come."""
-    path = folder / "run.json"
-    if not path.is_file():
-        return RunStatus.RUNNING if (folder / "progress.json").is_file() else RunStatus.PLANNED
-    return RunStatus(read_json(path)["status"])
-
-
-def fold_splits(cases: tuple[str, ...], folds: int, seed: int) -> list[tuple[list[str], list[str]]]:
-    """Training and validation cases of each model.
-
-    One fold trains on all cases. k folds are the first k of five 80/20 splits (of n when n < 5).
-    """
-    if folds == 1:
-        return [(sorted(cases), [])]
-    parts = min(5, len(cases))
-    if folds > parts:
-        raise InputError(f"{folds} folds need at least {folds} cases, found a size of {len(cases)}. Use folds = 1.")
-    order = np.random.default_rng(seed).permutation(sorted(cases))
-    held = [sorted(map(str, part)) for part in np.array_split(order, parts)]
-    return [(sorted(set(cases) - set(part)), part) for part in held[:folds]]
+Splits = list[tuple[list[str], list[str]]]
 
 
 def run_pilot(spec: PilotSpec) -> None:
@@ -129,6 +54,7 @@ def run_pilot(spec: PilotSpec) -> None:
                 spec.folder / "models",
                 spec.augmentation_workers,
                 compile_network=spec.device == "cuda",
+                tracking=spec.tracking,
             ),
         ):
             _run(spec)
@@ -140,27 +66,69 @@ def run_pilot(spec: PilotSpec) -> None:
         raise WorkError(f"pilot run {spec.name} failed: {reason}. Its log is {log}; run again to retry it.") from error
 
 
+def score_run(spec: PilotSpec) -> None:
+    """Score the kept predictions of a run anew; nothing is trained or predicted."""
+    from .checks import reader_of
+
+    with output_to(spec.folder / "log.txt"):
+        test_sets: dict[str, Mapping[str, CaseFiles]] = dict(spec.test)
+        held = spec.folder / "predictions" / CROSS_VALIDATION
+        if held.is_dir():
+            ending = str(spec.declared["file_ending"])
+            test_sets[CROSS_VALIDATION] = {c: f for c, f in spec.cases.items() if (held / f"{c}{ending}").is_file()}
+        ending, reader = str(spec.declared["file_ending"]), reader_of(spec.declared)
+        place = (spec.folder / "predictions", spec.annotators, ending, reader)
+        found = pd.concat(
+            [
+                score_folder(*place, {name: cases}, spec.scoring.quick if name == CROSS_VALIDATION else spec.scoring)
+                for name, cases in test_sets.items()
+            ],
+            ignore_index=True,
+        )
+    keys: dict[str, Any] = {
+        "n_cases": spec.n,
+        "arm": spec.arm,
+        "draw": spec.draw,
+        "protocol": protocol_hash(spec.protocol),
+    }
+    write_csv(found.assign(**keys)[[*keys, *found.columns]], spec.folder / "scores.csv")
+    write_json(spec.folder / "scoring.json", spec.scoring.document())
+
+
 def _run(spec: PilotSpec) -> None:
     import torch
 
     device = torch.device(spec.device)
     if device.type == "cpu":
         torch.set_num_threads(1)
+    if spec.finished is not None:
+        from .finished import predict_finished
+
+        started = time.time()
+        predict_finished(spec, spec.finished, device)
+        score_run(spec)
+        _record(spec, RunStatus.COMPLETED, seconds={"prediction": round(time.time() - started, 1)})
+        return
     _start_over_if_changed(spec)
-    plans = _pilot_plans(spec)
-    splits = fold_splits(spec.cases, spec.folds, spec.seed)
-    models = [_train(spec, plans, fold, *split, device, len(splits)) for fold, split in enumerate(splits)]
+    plans = pilot_plans(read_plans(spec.workspace, spec.preparation), spec.configuration, spec.training, spec.arm)
+    splits = fold_splits(tuple(spec.cases), spec.folds, spec.seed)
+    models = [_train(spec, plans, fold, *split, device) for fold, split in enumerate(splits)]
+    _plot_losses(spec, models)
     started = time.time()
-    _predict(spec, plans, [model.checkpoint for model in models], device)
+    _predict(spec, plans, [model.checkpoint for model in models], splits, device)
+    predicted = time.time()
+    score_run(spec)
     epochs = [seconds for model in models for seconds in model.epoch_seconds]
+    seconds = {"training": sum(epochs), "prediction": predicted - started, "scoring": time.time() - predicted}
     _record(
         spec,
         RunStatus.COMPLETED,
         device=str(device),
         deterministic=device.type == "cpu" and spec.augmentation_workers == 0,
         splits=[{"train": train, "validation": validate} for train, validate in splits],
-        train_losses=[model.losses for model in models],
-        seconds={"training": round(sum(epochs), 1), "prediction": round(time.time() - started, 1)},
+        extra_cases=len(spec.extra),
+        train_losses=[model.losses["train_losses"] for model in models],
+        seconds={name: round(value, 1) for name, value in seconds.items()},
         seconds_per_iteration=round(float(np.median(epochs)) / spec.training.iterations, 4),
         versions=_versions(),
     )
@@ -172,8 +140,8 @@ class _Model:
     """A trained fold."""
 
     checkpoint: Path
-    losses: list[float]
-    """Mean training loss of each epoch."""
+    losses: dict[str, list[float]]
+    """Mean training and validation loss of each epoch."""
     epoch_seconds: list[float]
 
 
@@ -186,44 +154,20 @@ def _start_over_if_changed(spec: PilotSpec) -> None:
         write_json(path, inputs)
 
 
-def _pilot_plans(spec: PilotSpec) -> dict[str, Any]:
-    """The frozen plans with the arm's batch, width and convolutions."""
-    plans = copy.deepcopy(read_plans(spec.workspace))
-    entry = plans["configurations"][spec.configuration]
-    if spec.training.batch is not None:
-        entry["batch_size"] = spec.training.batch
-    if spec.training.features is not None:
-        settings = entry["architecture"]["arch_kwargs"]
-        first = settings["features_per_stage"][0]
-        scale = spec.training.features / first
-        settings["features_per_stage"] = [max(1, round(width * scale)) for width in settings["features_per_stage"]]
-    if spec.training.convolutions is not None:
-        settings = entry["architecture"]["arch_kwargs"]
-        if "n_conv_per_stage" not in settings:
-            raise InputError(f"arm {spec.arm!r}: convolutions does not apply to the network of its plans. Remove it.")
-        for name in ("n_conv_per_stage", "n_conv_per_stage_decoder"):
-            settings[name] = [spec.training.convolutions] * len(settings[name])
-    return plans
-
-
 def _train(
-    spec: PilotSpec, plans: dict[str, Any], fold: int, train: list[str], validate: list[str], device: Any, folds: int
+    spec: PilotSpec, plans: dict[str, Any], fold: int, train: list[str], validate: list[str], device: Any
 ) -> _Model:
     """Train one fold, or pick up where it stopped."""
-    from .trainer import TRAINERS, seed_everything
+    from .trainer import pilot_trainer, seed_everything
 
     settings = spec.training
     seed = spec.seed + 7919 * fold
     seed_everything(seed)
     private = {**copy.deepcopy(plans), "continue_training": False}
-    trainer = TRAINERS[spec.trainer](private, spec.configuration, fold, dict(spec.declared), device)
-    trainer.training_cases, trainer.validation_cases, trainer.seed = train, validate, seed
-    trainer.num_epochs, trainer.num_iterations_per_epoch = settings.epochs, settings.iterations
-    trainer.num_val_iterations_per_epoch = 1
-    trainer.save_every = max(1, min(50, settings.epochs // 10))
-    trainer.optimiser, trainer.precision = settings.optimiser, settings.precision
-    trainer.initial_lr = settings.learning_rate or (1e-2 if settings.optimiser == "SGD" else 1e-3)
-    trainer.on_epoch = lambda finished: _progress(spec, fold * settings.epochs + finished, folds * settings.epochs)
+    trainer = pilot_trainer(spec.trainer)(private, spec.configuration, fold, dict(spec.declared), device)
+    trainer.training_cases, trainer.validation_cases, trainer.seed = sorted([*train, *spec.extra]), validate, seed
+    trainer.configure(settings)
+    trainer.on_epoch = lambda finished: _progress(spec, fold * settings.epochs + finished)
     trainer.initialize()
     output = Path(trainer.output_folder)
     final, latest = output / "checkpoint_final.pth", output / "checkpoint_latest.pth"
@@ -232,39 +176,104 @@ def _train(
     else:
         if latest.is_file():
             trainer.load_checkpoint(str(latest))
-        _progress(spec, fold * settings.epochs + trainer.current_epoch, folds * settings.epochs)
+        elif spec.pretrained is not None:
+            from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
+
+            load_pretrained_weights(trainer.network, str(spec.pretrained))
+        _progress(spec, fold * settings.epochs + trainer.current_epoch)
         trainer.run_training()
     log = {name: trainer.logger.get_value(name, step=None) for name in LOGGED}
-    starts, ends = (log[name] for name in LOGGED[1:])
-    seconds = [float(end - start) for start, end in zip(starts, ends, strict=True)]
-    return _Model(final, [float(loss) for loss in log["train_losses"]], seconds)
+    seconds = [float(end - start) for start, end in zip(log[LOGGED[2]], log[LOGGED[3]], strict=True)]
+    return _Model(final, {name: [float(loss) for loss in log[name]] for name in LOGGED[:2]}, seconds)
 
 
-def _predict(spec: PilotSpec, plans: dict[str, Any], checkpoints: list[Path], device: Any) -> None:
-    """Predict and score the test set; writes `predictions/` and `scores.csv`."""
-    from .prediction import load_predictor, predict_cases, score_case
+def _predict(spec: PilotSpec, plans: dict[str, Any], checkpoints: list[Path], splits: Splits, device: Any) -> None:
+    """Predict the test sets and, by the model that did not see them, the training cases; writes `predictions/`."""
+    from .prediction import load_predictor, predict_cases
+    from .trainers import trainer_class
 
-    predictor = load_predictor(plans, dict(spec.declared), spec.configuration, checkpoints, device, spec.mirroring)
+    arguments = (dict(spec.declared), spec.configuration, checkpoints, device, spec.mirroring)
+    predictor = load_predictor(plans, *arguments, trainer_class(spec.trainer))
     reader = predictor.plans_manager.image_reader_writer_class()
-    folder = case_folder(spec.workspace, plans, spec.configuration, test=True)
-    protocol = protocol_hash(spec.protocol)
     rows = []
-    for case, predicted, properties in predict_cases(predictor, folder, sorted(spec.test), spec.ensemble):
-        reference, _ = reader.read_seg(str(spec.test[case].label))
-        target = spec.folder / "predictions" / (case + str(spec.declared["file_ending"]))
-        write_with(target, lambda path, seg=predicted, props=properties: reader.write_seg(seg, str(path), props))  # type: ignore[misc]
-        spacing = properties["spacing"]
-        voxel_ml = None if spacing[0] == NO_SPACING else float(np.prod(spacing)) / 1000
-        for row in score_case(reference[0], predicted, spec.structures, spec.ignore_label, voxel_ml):
-            rows.append(
-                {"n_cases": spec.n, "arm": spec.arm, "draw": spec.draw, "case": case, "protocol": protocol, **row}
-            )
-    write_csv(pd.DataFrame(rows), spec.folder / "scores.csv")
+    for test_set, cases in spec.test.items():
+        folder = case_folder(spec.workspace, plans, spec.configuration, test_set)
+        found = (
+            predict_cases(predictor, folder, sorted(cases), spec.rules, folds=len(spec.rules) > 1)
+            if spec.boxes is None
+            else _predict_in_boxes(spec, predictor, plans, test_set)
+        )
+        for case, maps, properties in found:
+            _keep(spec, test_set, case, maps[spec.rules[0]], properties, reader)
+            if len(maps) > 1:
+                reference, _ = reader.read_seg(str(cases[case].label))
+                rows += list(_by_rule(spec, test_set, case, reference[0], maps, physical(properties["spacing"])))
+    if rows:
+        write_csv(pd.DataFrame(rows), spec.folder / "ensembles.csv")
+    if spec.cross_validation and len(splits) > 1:
+        models, folder = predictor.list_of_parameters, case_folder(spec.workspace, plans, spec.configuration)
+        for weights, (_, held) in zip(models, splits, strict=True):
+            predictor.list_of_parameters = [weights]
+            for case, maps, properties in predict_cases(predictor, folder, held, ("logits",)):
+                _keep(spec, CROSS_VALIDATION, case, maps["logits"], properties, reader)
 
 
-def _progress(spec: PilotSpec, done: int, total: int) -> None:
+def _predict_in_boxes(
+    spec: PilotSpec, predictor: Any, plans: dict[str, Any], test_set: str
+) -> Iterator[tuple[str, dict[str, Any], Any]]:
+    """Predict test cases inside the boxes that another run's predictions say."""
+    from .prediction import predict_image
+    from .preprocessing import crop_box, preprocessor_of
+
+    assert spec.boxes is not None
+    for case, files in sorted(spec.test[test_set].items()):
+        seen = spec.boxes / "predictions" / test_set / f"{case}{spec.declared['file_ending']}"
+        box = crop_box(seen, plans, spec.preparation)
+        preprocessor, *arguments = preprocessor_of(spec.workspace, spec.preparation, spec.configuration, box)
+        data, _, properties = preprocessor.run_case([str(p) for p in files.images], None, *arguments)
+        yield case, predict_image(predictor, data, properties, spec.rules, folds=len(spec.rules) > 1), properties
+
+
+def _by_rule(
+    spec: PilotSpec, test_set: str, case: str, reference: Any, maps: Mapping[str, Any], spacing: Any
+) -> Iterator[dict[str, Any]]:
+    """Dice of every ensemble rule and of every fold alone."""
+    scoring = dataclasses.replace(spec.scoring, metrics=("dice",))
+    keys: dict[str, Any] = {"n_cases": spec.n, "arm": spec.arm, "draw": spec.draw, "test_set": test_set, "case": case}
+    for rule, predicted in maps.items():
+        for row in score_case(reference, predicted, scoring, spacing):
+            if row["metric"] == "dice":
+                yield {**keys, "rule": rule, **row}
+
+
+def _keep(spec: PilotSpec, test_set: str, case: str, predicted: Any, properties: Any, reader: Any) -> None:
+    target = spec.folder / "predictions" / test_set / (case + str(spec.declared["file_ending"]))
+    write_with(target, lambda path: reader.write_seg(predicted, str(path), properties))
+
+
+def _plot_losses(spec: PilotSpec, models: list[_Model]) -> None:
+    """The losses of every fold, for a look at whether training has converged."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for fold, model in enumerate(models):
+        for name, style in (("train_losses", "-"), ("val_losses", ":")):
+            label = {"train_losses": "training", "val_losses": "validation"}[name] if fold == 0 else None
+            axes.plot(range(1, len(model.losses[name]) + 1), model.losses[name], style, color=f"C{fold}", label=label)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("loss")
+    kind = "validation on cases not trained on" if len(models) > 1 else "validation on the training cases themselves"
+    axes.set_title(f"{spec.name}: {len(models)} model(s), {kind}", fontsize=9)
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=8)
+    write_with(spec.folder / "losses.png", lambda path: figure.savefig(path, dpi=100))
+
+
+def _progress(spec: PilotSpec, done: int) -> None:
     write_json(
-        spec.folder / "progress.json", {"epochs_done": done, "epochs": total, "pid": os.getpid(), "time": time.time()}
+        spec.folder / "progress.json",
+        {"epochs_done": done, "epochs": spec.epochs, "pid": os.getpid(), "time": time.time()},
     )
 
 
@@ -282,6 +291,7 @@ def _record(spec: PilotSpec, status: RunStatus, **found: Any) -> None:
             "protocol_hash": protocol_hash(spec.protocol),
             "protocol": dict(spec.protocol),
             "training": dataclasses.asdict(spec.training),
+            "notes": list(spec.notes),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             **found,
         },
@@ -297,8 +307,3 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def remove_checkpoints(folder: Path) -> None:
-    """Free the disk of a completed run; its scores and predictions stay."""
-    shutil.rmtree(folder / "models", ignore_errors=True)

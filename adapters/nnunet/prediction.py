@@ -1,11 +1,11 @@
-"""Predicting the test set with the fold models of a pilot run, and scoring it case by case.
+"""Predicting cases with the fold models of a pilot run, ensembled by one or several rules.
 
 Imports torch and nnU-Net; only worker processes import this module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from .dataset import Label
-from .trainer import PilotTrainer
+Maps = dict[str, np.ndarray[Any, Any]]
+"""Label maps by ensemble rule, and by fold as `fold 0`, `fold 1`, ..."""
 
 
 def load_predictor(
@@ -28,12 +28,13 @@ def load_predictor(
     checkpoints: list[Path],
     device: torch.device,
     mirroring: bool,
+    trainer: Any,
 ) -> nnUNetPredictor:
     """A predictor over the weights of one or more fold models, without nnU-Net's search for a trainer by name."""
     manager = PlansManager(plans)
     settings = manager.get_configuration(configuration)
     loaded = [torch.load(path, map_location="cpu", weights_only=False) for path in checkpoints]
-    network = PilotTrainer.build_network_architecture(
+    network = trainer.build_network_architecture(
         manager,
         settings,
         determine_num_input_channels(manager, settings, declared),
@@ -49,100 +50,92 @@ def load_predictor(
         settings,
         [one["network_weights"] for one in loaded],
         declared,
-        PilotTrainer.__name__,
+        trainer.__name__,
         loaded[0]["inference_allowed_mirroring_axes"],
     )
     return predictor
 
 
 def predict_cases(
-    predictor: nnUNetPredictor, folder: Path, cases: list[str], ensemble: str
-) -> Iterator[tuple[str, np.ndarray[Any, Any], Mapping[str, Any]]]:
-    """Predict preprocessed cases.
+    predictor: nnUNetPredictor, folder: Path, cases: Sequence[str], rules: Sequence[str], *, folds: bool = False
+) -> Iterator[tuple[str, Maps, dict[str, Any]]]:
+    """Predict preprocessed cases; see `predict_image`.
+
+    Yields:
+        Case id, label maps, and the reader's properties.
+    """
+    data = nnUNetDatasetBlosc2(str(folder), list(cases))
+    for case in cases:
+        image, _, _, properties = data.load_case(case)
+        yield case, predict_image(predictor, np.asarray(image[:]), dict(properties), rules, folds=folds), properties
+
+
+def predict_image(
+    predictor: nnUNetPredictor,
+    image: np.ndarray[Any, Any],
+    properties: Mapping[str, Any],
+    rules: Sequence[str],
+    *,
+    folds: bool = False,
+) -> Maps:
+    """Predict one preprocessed image with every fold model.
 
     Args:
         predictor: Holds one set of weights per fold.
-        folder: Preprocessed test cases.
-        cases: Case ids.
-        ensemble: `vote` (majority per voxel, ties to the lowest label), `logits` (nnU-Net's rule) or `softmax`.
+        image: Shape [channels, *voxels].
+        properties: What preprocessing noted of the raw image.
+        rules: `vote` (majority per voxel, ties to the lowest label), `logits` (mean of the logits, nnU-Net's rule),
+            `softmax` (mean of the probabilities).
+        folds: Also give the map of every single fold.
 
-    Yields:
-        Case id, label map in the geometry of the raw image, and the reader's properties.
+    Returns:
+        Label maps in the geometry of the raw image. With one fold the rules agree.
     """
-    data = nnUNetDatasetBlosc2(str(folder), list(cases))
-    folds = predictor.list_of_parameters
-    for case in cases:
-        image, _, _, properties = data.load_case(case)
-        tensor = torch.from_numpy(np.asarray(image[:], dtype=np.float32))
-        logits = []
-        for weights in folds:
+    tensor = torch.from_numpy(np.asarray(image, dtype=np.float32))
+    models, single = predictor.list_of_parameters, len(predictor.list_of_parameters) == 1
+    votes: list[np.ndarray[Any, Any]] = []
+    logits_sum: Any = None
+    chances_sum: Any = None
+    try:
+        for weights in models:
             predictor.list_of_parameters = [weights]
-            logits.append(predictor.predict_logits_from_preprocessed_data(tensor).float())
-        predictor.list_of_parameters = folds
-        yield case, _combine(predictor, logits, dict(properties), ensemble), properties
+            logits = predictor.predict_logits_from_preprocessed_data(tensor).float()
+            if single or folds or "vote" in rules:
+                votes.append(_segment(predictor, logits, properties))
+            if not single and "logits" in rules:
+                logits_sum = logits if logits_sum is None else logits_sum + logits
+            if not single and "softmax" in rules:
+                chances = _segment(predictor, logits, properties, chances=True)[1]
+                chances_sum = chances if chances_sum is None else chances_sum + chances
+    finally:
+        predictor.list_of_parameters = models
+    found: Maps = {f"fold {number}": vote for number, vote in enumerate(votes)} if folds else {}
+    for rule in rules:
+        if single:
+            found[rule] = votes[0]
+        elif rule == "vote":
+            found[rule] = _majority(np.stack(votes))
+        elif rule == "logits":
+            found[rule] = _segment(predictor, logits_sum / len(models), properties)
+        else:
+            mean = chances_sum / len(models)
+            found[rule] = np.asarray(predictor.label_manager.convert_probabilities_to_segmentation(mean))
+    return found
 
 
-def _combine(
-    predictor: nnUNetPredictor, logits: list[torch.Tensor], properties: dict[str, Any], ensemble: str
-) -> np.ndarray[Any, Any]:
-    if len(logits) == 1 or ensemble == "logits":
-        mean = torch.stack(logits).mean(dim=0)
-        return np.asarray(_segment(predictor, mean, properties))
-    if ensemble == "softmax":
-        chances = np.mean([_segment(predictor, one, properties, chances=True)[1] for one in logits], axis=0)
-        return np.asarray(predictor.label_manager.convert_probabilities_to_segmentation(chances))
-    votes = np.stack([_segment(predictor, one, properties) for one in logits])
+def _majority(votes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The label most folds gave, of several the lowest; folds along the first axis."""
     counts = np.stack([(votes == label).sum(axis=0) for label in range(int(votes.max()) + 1)])
     return np.asarray(counts.argmax(axis=0).astype(votes.dtype))
 
 
-def _segment(
-    predictor: nnUNetPredictor, logits: torch.Tensor, properties: dict[str, Any], chances: bool = False
-) -> Any:
+def _segment(predictor: nnUNetPredictor, logits: Any, properties: Mapping[str, Any], chances: bool = False) -> Any:
     return convert_predicted_logits_to_segmentation_with_correct_shape(
         logits.clone(),
         predictor.plans_manager,
         predictor.configuration_manager,
         predictor.label_manager,
-        properties,
+        dict(properties),
         return_probabilities=chances,
         num_threads_torch=torch.get_num_threads(),
     )
-
-
-def score_case(
-    reference: np.ndarray[Any, Any],
-    predicted: np.ndarray[Any, Any],
-    structures: Mapping[str, Label],
-    ignore: int | None,
-    voxel_ml: float | None,
-) -> list[dict[str, Any]]:
-    """Dice of every structure the reference contains; elsewhere the falsely predicted volume.
-
-    Args:
-        reference: Reference label map.
-        predicted: Predicted label map of the same shape.
-        structures: Label value, or values of a region, by name.
-        ignore: Value of reference voxels that were not annotated and do not count.
-        voxel_ml: Volume of a voxel, mL; None when the images have no physical size.
-
-    Returns:
-        Rows of `structure`, `metric`, `score`. `dice` is `2 TP / (2 TP + FP + FN)`; None where the reference
-        does not contain the structure, with `false_positive` (0 or 1) and `false_positive_ml` beside it.
-    """
-    counted = np.ones(reference.shape, dtype=bool) if ignore is None else reference != ignore
-    rows: list[dict[str, Any]] = []
-    for name, label in structures.items():
-        true = np.isin(reference, label) & counted
-        found = np.isin(predicted, label) & counted
-        volume = int(true.sum())
-        if volume == 0:
-            rows.append({"structure": name, "metric": "dice", "score": None})
-            extra = int(found.sum())
-            rows.append({"structure": name, "metric": "false_positive", "score": int(extra > 0)})
-            if voxel_ml is not None:
-                rows.append({"structure": name, "metric": "false_positive_ml", "score": extra * voxel_ml})
-            continue
-        overlap = int((true & found).sum())
-        rows.append({"structure": name, "metric": "dice", "score": 2 * overlap / (volume + int(found.sum()))})
-    return rows

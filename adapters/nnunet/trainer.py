@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-from nnunetv2.training.nnUNetTrainer.variants.data_augmentation.nnUNetTrainerNoDA import nnUNetTrainerNoDA
+
+from ..sections import TrainingSettings
+from .trainers import trainer_class
 
 
 class _Pilot:
@@ -30,26 +31,50 @@ class _Pilot:
     seed: int
     current_epoch: int
     num_epochs: int
+    num_iterations_per_epoch: int
+    num_val_iterations_per_epoch: int
+    oversample_foreground_percent: float
     initial_lr: float
     save_every: int
     output_folder: str
     network: Any
     device: torch.device
     logger: Any
+    weight_decay: float
     optimiser: str = "SGD"
+    momentum: float | None = None
     precision: str | None = None
     on_epoch: Callable[[int], None] = staticmethod(lambda epoch: None)
     """Called with the number of finished epochs."""
+
+    def configure(self, settings: TrainingSettings) -> None:
+        """Take over a pilot's settings; what they leave open stays the trainer's own."""
+        self.num_epochs, self.num_iterations_per_epoch = settings.epochs, settings.iterations
+        self.num_val_iterations_per_epoch = 1
+        self.save_every = max(1, min(50, settings.epochs // 10))
+        self.optimiser, self.momentum, self.precision = settings.optimiser, settings.momentum, settings.precision
+        adam = settings.optimiser == "AdamW"
+        self.initial_lr = settings.learning_rate or (1e-3 if adam else self.initial_lr)
+        if settings.weight_decay is not None or adam:
+            self.weight_decay = 1e-2 if settings.weight_decay is None else settings.weight_decay
+        if settings.foreground is not None:
+            self.oversample_foreground_percent = settings.foreground
 
     def do_split(self) -> tuple[list[str], list[str]]:
         """Train on the pilot's cases; a model on all n cases has none left, so its losses are on its own."""
         return list(self.training_cases), list(self.validation_cases or self.training_cases)
 
     def configure_optimizers(self) -> tuple[Any, Any]:
-        """nnU-Net's SGD, or torch's AdamW (weight decay 0.01) under the same polynomial decay."""
-        if self.optimiser == "SGD":
+        """The trainer's own, SGD of another momentum, or torch's AdamW; the latter two under polynomial decay."""
+        weights = self.network.parameters()
+        optimiser: torch.optim.Optimizer
+        if self.optimiser == "AdamW":
+            optimiser = torch.optim.AdamW(weights, self.initial_lr, weight_decay=self.weight_decay)
+        elif self.momentum is not None:
+            settings: dict[str, Any] = {"momentum": self.momentum, "nesterov": self.momentum > 0}
+            optimiser = torch.optim.SGD(weights, self.initial_lr, weight_decay=self.weight_decay, **settings)
+        else:
             return super().configure_optimizers()  # type: ignore[misc, no-any-return]
-        optimiser = torch.optim.AdamW(self.network.parameters(), self.initial_lr)
         return optimiser, PolyLRScheduler(optimiser, self.initial_lr, self.num_epochs)
 
     def initialize(self) -> None:
@@ -59,8 +84,12 @@ class _Pilot:
             self.network.forward = _in_bfloat16(self.network.forward)
 
     def on_train_epoch_start(self) -> None:
-        """Seed by epoch: a resumed training then draws what an uninterrupted one would have drawn."""
-        seed_everything(self.seed + 1_000_003 * (self.current_epoch + 1))
+        """Seed by epoch: a resumed training then draws what an uninterrupted one would have drawn.
+
+        The first epoch goes on from the seed of the process, as nnU-Net's own would.
+        """
+        if self.current_epoch > 0:
+            seed_everything(self.seed + 1_000_003 * (self.current_epoch + 1))
         super().on_train_epoch_start()  # type: ignore[misc]
 
     def on_epoch_end(self) -> None:
@@ -84,16 +113,10 @@ class _Pilot:
         """Not needed."""
 
 
-class PilotTrainer(_Pilot, nnUNetTrainer):  # type: ignore[misc]
-    """A pilot with nnU-Net's default trainer."""
-
-
-class PilotTrainerNoDA(_Pilot, nnUNetTrainerNoDA):  # type: ignore[misc]
-    """A pilot without data augmentation."""
-
-
-TRAINERS: dict[str, type[Any]] = {"nnUNetTrainer": PilotTrainer, "nnUNetTrainerNoDA": PilotTrainerNoDA}
-"""Pilot trainers by the name of the nnU-Net trainer they run."""
+def pilot_trainer(name: str) -> Any:
+    """The pilot that runs a trainer of nnU-Net's or of the user's own; see `find_trainer`."""
+    base = trainer_class(name)
+    return type(f"Pilot_{base.__name__}", (_Pilot, base), {})
 
 
 def _in_bfloat16(forward: Callable[[torch.Tensor], Any]) -> Callable[[torch.Tensor], Any]:

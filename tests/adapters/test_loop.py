@@ -24,7 +24,8 @@ import pandas as pd
 import pytest
 import SimpleITK
 
-from dicecast.adapters.loop import RunOptions, _is_final, conclude
+from dicecast.adapters.conclusion import conclude
+from dicecast.adapters.loop import RunOptions, _is_final
 from dicecast.adapters.study import open_study
 
 DICECAST = Path(sys.executable).with_name("dicecast")
@@ -257,8 +258,9 @@ def test_every_run_leaves_a_record_scores_and_predictions(reference: Reference) 
     test = cases_of(reference.study, "test")
     for name in RUNS:
         folder = reference.study / name
-        assert {path.name for path in (folder / "predictions").iterdir()} == {f"{case}.nii.gz" for case in test}
-        scores = pd.read_csv(folder / "scores.csv")
+        kept = (folder / "predictions" / "test").iterdir()
+        assert {path.name for path in kept} == {f"{case}.nii.gz" for case in test}
+        scores = pd.read_csv(folder / "scores.csv").query("metric == 'dice'")
         assert len(scores) == 2 * TEST_CASES
         assert set(scores["case"]) == test
         assert set(scores["structure"]) == {"small", "bright"}
@@ -287,13 +289,14 @@ def test_run_json_tells_inputs_seeds_versions_losses_and_durations(reference: Re
 
 
 def test_predictions_have_the_geometry_of_the_images_and_give_the_scores(reference: Reference) -> None:
-    scores = pd.read_csv(reference.study / LARGEST / "scores.csv").set_index(["case", "structure"])["score"]
+    table = pd.read_csv(reference.study / LARGEST / "scores.csv").query("metric == 'dice'")
+    scores = table.set_index(["case", "structure"])["score"]
     for case in cases_of(reference.study, "test"):
         image, label = (
             SimpleITK.ReadImage(str(reference.dataset / name))
             for name in (f"imagesTr/{case}_0000.nii.gz", f"labelsTr/{case}.nii.gz")
         )
-        predicted = SimpleITK.ReadImage(str(reference.study / LARGEST / "predictions" / f"{case}.nii.gz"))
+        predicted = SimpleITK.ReadImage(str(reference.study / LARGEST / "predictions" / "test" / f"{case}.nii.gz"))
         assert predicted.GetSize() == image.GetSize()
         assert predicted.GetSpacing() == image.GetSpacing()
         for name, value in (("small", 1), ("bright", 2)):
@@ -400,7 +403,7 @@ def test_a_study_killed_at_every_stage_goes_on_to_the_same_scores(reference: Ref
         "planning": lambda: (study / "nnunet/planning/raw").exists(),
         "preprocessing": lambda: 0 < len(list(prepared.glob("*.pkl"))) < 12,
         "training": lambda: in_training(study),
-        "prediction": lambda: any((study / LARGEST / "predictions").glob("*")),
+        "prediction": lambda: any((study / LARGEST / "predictions" / "test").glob("*")),
     }
     for name, reached in stages.items():
         with running(study) as attempt:
@@ -411,7 +414,7 @@ def test_a_study_killed_at_every_stage_goes_on_to_the_same_scores(reference: Ref
         assert not (study / "rounds").exists(), name
     run(study)
     assert results(study) == results(reference.study)
-    kept = {path.name for path in (study / LARGEST / "predictions").glob("[!.]*")}
+    kept = {path.name for path in (study / LARGEST / "predictions" / "test").glob("[!.]*")}
     assert kept == {f"{case}.nii.gz" for case in cases_of(study, "test")}
 
 
@@ -667,20 +670,21 @@ def test_folds_vote_voxel_by_voxel(reference: Reference, tmp_path: Path) -> None
     assert [path.parent.name for path in checkpoints] == ["fold_0", "fold_1"]
     from torch import device
 
-    from dicecast.adapters.nnunet.planning import read_plans
+    from dicecast.adapters.nnunet.planning import Preparation, read_plans
     from dicecast.adapters.nnunet.prediction import load_predictor, predict_cases
+    from dicecast.adapters.nnunet.trainers import trainer_class
 
-    plans = read_plans(study / "nnunet")
+    plans = read_plans(study / "nnunet", Preparation())
     plans["configurations"]["2d"]["architecture"]["arch_kwargs"]["features_per_stage"] = [4, 8, 16, 32]
     declared, cases = read(reference.dataset / "dataset.json"), sorted(cases_of(study, "test"))
     votes = []
     for path in checkpoints:
-        predictor = load_predictor(plans, declared, "2d", [path], device("cpu"), False)
-        found = predict_cases(predictor, study / PLANNED / "test_nnUNetPlans_2d", cases, "vote")
-        votes.append({case: label for case, label, _ in found})
+        predictor = load_predictor(plans, declared, "2d", [path], device("cpu"), False, trainer_class("nnUNetTrainer"))
+        found = predict_cases(predictor, study / PLANNED / "test_nnUNetPlans_2d", cases, ["vote"])
+        votes.append({case: maps["vote"] for case, maps, _ in found})
     assert any((votes[0][case] != votes[1][case]).any() for case in cases)
     for case in cases:
-        image = SimpleITK.ReadImage(str(study / LARGEST / "predictions" / f"{case}.nii.gz"))
+        image = SimpleITK.ReadImage(str(study / LARGEST / "predictions" / "test" / f"{case}.nii.gz"))
         # of two votes a tie goes to the lower label
         assert (SimpleITK.GetArrayFromImage(image) == np.minimum(votes[0][case], votes[1][case])).all()
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from dicecast.adapters.files import write_json
 from dicecast.adapters.nnunet.dataset import Label
-from dicecast.adapters.nnunet.pilot import RunStatus, fold_splits, protocol_hash, remove_checkpoints, run_status
-from dicecast.adapters.nnunet.prediction import score_case
+from dicecast.adapters.nnunet.scoring import Scoring, score_case
+from dicecast.adapters.nnunet.spec import RunStatus, fold_splits, protocol_hash, remove_checkpoints, run_status
 from dicecast.forecast.errors import InputError
 
 STRUCTURES: Mapping[str, Label] = {"kidney": 1, "tumour": 2, "both": (1, 2)}
@@ -27,10 +27,16 @@ def scored(
     reference: Any, predicted: Any, structures: Mapping[str, Label] = STRUCTURES, ignore: int | None = None
 ) -> dict[tuple[str, str], float | None]:
     """Scores by structure and metric, every voxel of 0.5 mL."""
-    rows = score_case(np.asarray(reference), np.asarray(predicted), structures, ignore, 0.5)
+    reference, predicted = (np.atleast_3d(np.asarray(one)).T for one in (reference, predicted))
+    rows = list(score_case(reference, predicted, scoring(structures, ignore), (5.0, 10.0, 10.0)))
+    rows = [row for row in rows if row["metric"] != "missed"]
     found = {(row["structure"], row["metric"]): row["score"] for row in rows}
     assert len(found) == len(rows)
     return found
+
+
+def scoring(structures: Mapping[str, Label], ignore: int | None = None) -> Scoring:
+    return Scoring(structures, ("dice",), dict.fromkeys(structures, 1.0), ignore)
 
 
 @given(cases=cases_of, folds=st.integers(2, 5), seed=st.integers(0, 2**31 - 1))
@@ -72,10 +78,15 @@ def test_fewer_than_five_cases_are_held_out_one_at_a_time(n: int, folds: int) ->
     assert all(len(train) == n - 1 for train, _ in splits)
 
 
-@pytest.mark.parametrize(("n", "folds"), [(1, 2), (2, 3), (4, 5)])
-def test_more_folds_than_cases_are_refused(n: int, folds: int) -> None:
-    with pytest.raises(InputError, match=f"{folds} folds need at least {folds} cases, found a size of {n}"):
-        fold_splits(tuple("abcd"[:n]), folds, 0)
+@pytest.mark.parametrize(("n", "folds"), [(2, 3), (2, 5), (4, 5)])
+def test_there_are_never_more_folds_than_cases(n: int, folds: int) -> None:
+    splits = fold_splits(tuple("abcd"[:n]), folds, 0)
+    assert sorted(case for _, validation in splits for case in validation) == list("abcd"[:n])
+
+
+def test_folds_of_a_single_case_are_refused() -> None:
+    with pytest.raises(InputError, match="5 folds need at least 2 cases, found a size of 1"):
+        fold_splits(("a",), 5, 0)
 
 
 def test_a_perfect_prediction_scores_one_everywhere() -> None:
@@ -115,7 +126,7 @@ def test_an_absent_structure_that_is_not_predicted_has_a_volume_of_zero() -> Non
 
 
 def test_an_image_without_physical_size_has_no_volume() -> None:
-    rows = score_case(np.array([1, 1, 0]), np.array([1, 1, 2]), {"tumour": 2}, None, None)
+    rows = score_case(np.array([[1, 1, 0]]), np.array([[1, 1, 2]]), scoring({"tumour": 2}), None)
     assert [row["metric"] for row in rows] == ["dice", "false_positive"]
 
 
@@ -159,7 +170,7 @@ def test_scores_alone_do_not_make_a_run_complete(tmp_path: Path) -> None:
 
 
 def test_removing_checkpoints_keeps_scores_and_predictions(tmp_path: Path) -> None:
-    for name in ("models/fold_0/checkpoint_final.pth", "predictions/a.nii.gz", "scores.csv", "run.json"):
+    for name in ("models/fold_0/checkpoint_final.pth", "predictions/test/a.nii.gz", "scores.csv", "run.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     remove_checkpoints(tmp_path)

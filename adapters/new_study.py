@@ -1,0 +1,221 @@
+"""What a new study is asked for, and its commented `study.toml`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .metrics import DEFAULT_METRICS, METRICS
+from .nnunet.dataset import NnunetDataset
+from .settings import toml_value
+
+TestChoice = int | float | list[str]
+TrainingKeys = dict[str, int | float | str]
+RUNS = 15
+"""Pilot runs that a proposal spends unless told otherwise."""
+DRAWS = 3
+"""Draws per size where only sizes are given."""
+PRESENCE = [name for name, metric in METRICS.items() if metric.group == "presence"]
+"""Metrics that are always given."""
+EXAMPLES = {
+    "batch": 12,
+    "features": 32,
+    "convolutions": 2,
+    "depth": 5,
+    "patch": [64, 128, 128],
+    "foreground": 0.33,
+    "precision": "bfloat16",
+    "optimiser": "SGD",
+    "learning_rate": 0.01,
+    "momentum": 0.99,
+    "weight_decay": 3e-5,
+}
+"""Training settings that `study.toml` shows commented out where they are left to nnU-Net."""
+TEMPLATE = """\
+# A dicecast study. Settings that decide what a score means (training, folds, test set) are frozen once runs
+# were made: give changed ones an [[arm]] of their own.
+
+[study]
+format = 1
+name = {name}
+dataset = {dataset}
+seed = {seed}
+level = 0.9        # probability of every interval
+eps = 0.01         # the plateau is where more cases add at most this much
+goal = "plateau"   # or "value" (see [cost]), or per structure: {{ kidney = 0.95, tumour = "plateau", cyst = "ignore" }}
+
+[test]             # held out and never trained on; the cases that were drawn are in cases.csv
+cases = {test}
+group_by = "patient"
+# [[test.extra]]      # another test set, say of another hospital, scored beside the first
+# name = "hospital B"
+# dataset = "Dataset101_HospitalB"
+# [[test.annotator]]  # a further reference of the test set by one annotator: a folder of label files
+# name = "reader 1"
+# labels = "labels_reader1"
+
+[pilots]
+sizes = {sizes}   # annotated cases; every later round adds the size of its pool
+draws = {draws}   # random orderings per size; a list gives one per size, its last for all later
+folds = {folds}          # 1: one model on all n cases; k: the first k of five 80/20 splits, ensembled
+ensemble = {ensemble}  # of the folds: "vote", "logits" (nnU-Net's) or "softmax"; the first of a list makes the curve
+cross_validation = true   # with folds: also score each model on the cases it did not train on
+mirroring = false  # test-time mirroring
+schedule_check = {schedule_check}   # also train the smallest and largest size twice as long
+
+# Training: nnU-Net's own unless set here; an [[arm]] may set its own.
+epochs = {epochs}
+iterations = {iterations}   # per epoch
+{optional}
+# batch, features, convolutions (per stage), depth (stages) and patch default to the plans; features is the width of
+# the first stage, the others keep their ratio to it
+
+{arms}
+# An [[arm]] may also set, beside the training settings above:
+# plans = "nnUNetResEncUNetMPlans"      # or a plans file; trainer = "file.py:Class"
+# spacing = [2.0, 1.0, 1.0]             # mm, axes as in the image array
+# normalisation = "clip"                # "ct", "z-score", "clip" (percentiles of each case), "window"
+# window = [-175, 250]
+# crop = {{ structure = "kidney", margin_mm = 20, test = "reference" }}   # test: or an arm, for coarse to fine
+# extra_cases = {{ ratio = 3, folder = "Dataset102_Synthetic" }}
+# extra_cases = {{ ratio = 3, lesions = "Dataset103_Healthy", organ = "kidney", lesion = "tumour" }}
+# extra_cases = {{ ratio = 3, command = "python make.py {{folder}} {{count}} {{start}} {{seed}}" }}   # or callable
+# pretrained = "checkpoint_final.pth"
+# finished = {{ folder = "nnUNetTrainer__nnUNetPlans__3d_fullres", n = 300, splits = "splits_final.json" }}
+
+[scores]           # may be changed at any time: `run` scores the kept predictions anew
+structures = {structures}    # names from dataset.json and unions; empty scores all of them
+# unions = {{ masses = ["tumour", "cyst"] }}   # for evaluation only
+metrics = {metrics}
+# also: {other_metrics}
+curve_metrics = ["dice"]   # metrics with a forecast; the first decides
+# strata = ["volume/4", "diameter@10,30", "heterogeneity/2", "site"]   # curves of parts of the test set
+surface_tolerance_mm = 1.0   # of nsd, the surface Dice; or per structure: {{ kidney = 2.0, tumour = 1.0 }}
+
+[cost]             # what annotating costs, for `recommend`
+# per_case = 20.0    # an [[arm]] may have its own, say for reviewing instead of drawing
+# per_round = 100.0  # waiting, meetings; left out it is weighed as 5 % of annotating everything
+# per_gpu_hour = 2.0
+# per_point = 500.0  # what 0.01 of score is worth, for goal = "value"
+# unit = "EUR"       # or "minutes"
+# budget = 1000.0    # for all cases annotated after round 0, and their rounds
+# deadline_rounds = 5
+
+[stability]        # the forecast stands still when, over the last rounds, nothing moved more than this
+# rounds = 3
+# ceiling_move = 1.0 # DM, in units of eps
+# gain_move = 1.0    # reachable gain, in units of eps
+# size_move = 0.25   # plateau size, as a share
+# gain_width = 2.0   # and the interval of the gain is no wider than this, in units of eps
+
+[next]             # which cases are annotated next, when cases.csv lists some without annotation
+select = "random"  # "stratified": the annotated cases get the mix of all cases in the columns of `by`
+# by = ["site", "scanner"]
+
+[execution]
+engine = "local"
+device = "auto"    # "cpu", "cuda" or "mps"
+# jobs = 2         # trainings at the same time; by default one per CPU core, or one on an accelerator
+# tracking = "wandb"   # let nnU-Net report to Weights & Biases; off unless asked for here
+"""
+"""The commented `study.toml`."""
+
+
+@dataclass(frozen=True)
+class NewStudy:
+    """What `init` is asked for."""
+
+    folder: Path
+    dataset: Path
+    test: TestChoice | None = None
+    """Number, fraction or list of test cases; None takes that of `settings`, else a fifth."""
+    configurations: tuple[str, ...] = ("3d_fullres",)
+    sizes: tuple[int, ...] = ()
+    """Empty proposes sizes."""
+    draws: int | list[int] | None = None
+    """None proposes draws with the sizes, 3 where sizes are given."""
+    runs: int = RUNS
+    """Pilot runs per configuration that a proposal may spend."""
+    structures: tuple[str, ...] = ()
+    """What is scored; empty scores every structure of the dataset."""
+    folds: int = 1
+    ensemble: tuple[str, ...] = ("vote",)
+    settings: Path | None = None
+    """A `study.toml` to take everything else from; its name and dataset are replaced."""
+    seed: int = 0
+    cases_table: Path | None = None
+    """CSV with `case`, `patient` and more columns."""
+    trainer: str = "nnUNetTrainer"
+    training: Mapping[str, int | float | str] = field(default_factory=dict)
+    """Training settings that differ from nnU-Net's own."""
+    arm_training: Mapping[str, Mapping[str, int | float | str]] = field(default_factory=dict)
+    """Training settings of one configuration that differ from `training`."""
+    schedule_check: bool = True
+    progress: Callable[[int, int], None] = lambda done, total: None
+    """Called with the number of cases looked into."""
+
+
+def study_toml(asked: NewStudy, name: str, dataset: NnunetDataset, sizes: Sequence[int]) -> str:
+    """The `study.toml` of a new study."""
+    training = {"epochs": 1000, "iterations": 250, **asked.training}
+    optional = [
+        f"{key} = {toml_value(training[key])}" if key in training else f"# {key} = {toml_value(example)}"
+        for key, example in EXAMPLES.items()
+    ]
+    values = {
+        "name": name,
+        "dataset": str(dataset.folder),
+        "seed": asked.seed,
+        "test": asked.test,
+        "sizes": list(sizes),
+        "draws": DRAWS if asked.draws is None else asked.draws,
+        "schedule_check": asked.schedule_check,
+        "folds": asked.folds,
+        "ensemble": asked.ensemble[0] if len(asked.ensemble) == 1 else list(asked.ensemble),
+        "metrics": list(DEFAULT_METRICS),
+        "epochs": training["epochs"],
+        "iterations": training["iterations"],
+        "structures": list(asked.structures),
+    }
+    return TEMPLATE.format(
+        **{key: toml_value(value) for key, value in values.items()},
+        other_metrics=", ".join(name for name in METRICS if name not in (*DEFAULT_METRICS, *PRESENCE)),
+        optional="\n".join(optional),
+        arms="\n\n".join(_arm_toml(asked, configuration) for configuration in asked.configurations),
+    )
+
+
+def _arm_toml(asked: NewStudy, configuration: str) -> str:
+    keys: dict[str, int | float | str] = {
+        "name": configuration,
+        "configuration": configuration,
+        "trainer": asked.trainer,
+    }
+    keys |= dict(asked.arm_training.get(configuration, {}))
+    return "\n".join(["[[arm]]", *(f"{key} = {toml_value(value)}" for key, value in keys.items())])
+
+
+def adopted_toml(asked: NewStudy, text: str, name: str, dataset: NnunetDataset) -> str:
+    """A `study.toml` for another dataset; lines of other keys and comments stay as they are."""
+    values: dict[tuple[str, str], Any] = {
+        ("study", "name"): name,
+        ("study", "dataset"): str(dataset.folder),
+        ("test", "cases"): asked.test,
+    }
+    if asked.sizes:
+        values["pilots", "sizes"] = list(asked.sizes)
+    if asked.draws is not None:
+        values["pilots", "draws"] = asked.draws
+    lines, section = [], ""
+    for line in text.splitlines():
+        header = re.match(r"\[+([\w.]+)\]", line.strip())
+        section = header[1] if header else section
+        key = line.split("=")[0].strip()
+        comment = re.search(r"\s+#[^\"\]]*$", line)
+        if (section, key) in values:
+            line = f"{key} = {toml_value(values[section, key])}{comment[0] if comment else ''}"
+        lines.append(line)
+    return "\n".join(lines) + "\n"

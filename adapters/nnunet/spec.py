@@ -1,0 +1,146 @@
+"""What a pilot run is: its inputs, its folder's state, its folds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...forecast.errors import InputError
+from ..files import read_json
+from ..sections import TrainingSettings
+from .dataset import CaseFiles
+from .planning import Preparation
+from .scoring import Scoring
+
+
+class RunStatus(Enum):
+    """PLANNED -> RUNNING -> COMPLETED | FAILED; a failed run is tried again by the next `run`."""
+
+    PLANNED = "planned"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class FinishedModel:
+    """A model that nnU-Net trained elsewhere."""
+
+    folder: Path
+    """Trained-model folder: Trainer__Plans__Configuration."""
+    folds: tuple[int, ...]
+    checkpoint: str
+    """File name of the weights in every fold."""
+
+    @property
+    def checkpoints(self) -> list[Path]:
+        """The weights of every fold."""
+        return [self.folder / f"fold_{fold}" / self.checkpoint for fold in self.folds]
+
+
+@dataclass(frozen=True)
+class PilotSpec:
+    """Everything a worker needs to do one run; picklable."""
+
+    folder: Path
+    """The run folder."""
+    workspace: Path
+    """The study's private nnU-Net folder."""
+    arm: str
+    n: int
+    draw: int
+    cases: Mapping[str, CaseFiles]
+    """The n training cases, in the order of the draw."""
+    folds: int
+    rules: tuple[str, ...]
+    """Ensemble rules; the first makes the scores."""
+    cross_validation: bool
+    """Whether fold models are scored on the cases they did not train on."""
+    mirroring: bool
+    configuration: str
+    trainer: str
+    preparation: Preparation
+    training: TrainingSettings
+    seed: int
+    test: Mapping[str, Mapping[str, CaseFiles]]
+    """Cases by test set."""
+    annotators: Mapping[str, Mapping[str, Path]]
+    """Further references of the first test set: annotator, case, label file."""
+    scoring: Scoring
+    declared: Mapping[str, Any]
+    """The dataset's `dataset.json`."""
+    protocol: Mapping[str, Any]
+    """What makes scores comparable; its hash guards the curve."""
+    device: str
+    augmentation_workers: int
+    extra: tuple[str, ...] = ()
+    """Names of preprocessed cases trained on beside the n."""
+    pretrained: Path | None = None
+    boxes: Path | None = None
+    """Run folder whose predictions say where test cases are cropped; None takes their references."""
+    finished: FinishedModel | None = None
+    """Predict with this instead of training."""
+    tracking: str = "none"
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What a reader of the run should know."""
+
+    @property
+    def name(self) -> str:
+        """How the run is called in messages."""
+        return f"{self.arm}, n = {self.n}, draw {self.draw}"
+
+    @property
+    def models(self) -> int:
+        """Fold models to train."""
+        return 0 if self.finished is not None else min(self.folds, max(1, self.n))
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all fold models together; at least 1, so that shares of it can be told."""
+        return max(1, self.models * self.training.epochs)
+
+
+def protocol_hash(protocol: Mapping[str, Any]) -> str:
+    """Identity of a protocol; what is left to nnU-Net (None) does not count."""
+    stated = {key: value for key, value in protocol.items() if value is not None}
+    return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def run_status(folder: Path) -> RunStatus:
+    """How far a run folder has come."""
+    path = folder / "run.json"
+    if not path.is_file():
+        return RunStatus.RUNNING if (folder / "progress.json").is_file() else RunStatus.PLANNED
+    return RunStatus(read_json(path)["status"])
+
+
+def fold_splits(cases: tuple[str, ...], folds: int, seed: int) -> list[tuple[list[str], list[str]]]:
+    """Training and validation cases of each model.
+
+    One fold trains on all cases. k folds are the first k of five 80/20 splits; of n < 5 cases each is held out in
+    turn, by at most n folds.
+
+    Raises:
+        InputError: Several folds of a single case.
+    """
+    if folds == 1:
+        return [(sorted(cases), [])]
+    if len(cases) < 2:
+        raise InputError(f"{folds} folds need at least 2 cases, found a size of {len(cases)}. Use folds = 1.")
+    parts = min(5, len(cases))
+    order = np.random.default_rng(seed).permutation(sorted(cases))
+    held = [sorted(map(str, part)) for part in np.array_split(order, parts)]
+    return [(sorted(set(cases) - set(part)), part) for part in held[: min(folds, parts)]]
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Free the disk of a completed run; its scores and predictions stay."""
+    shutil.rmtree(folder / "models", ignore_errors=True)

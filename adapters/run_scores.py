@@ -1,0 +1,109 @@
+"""The scores that a study's runs have left, with the strata that its settings ask for."""
+
+from __future__ import annotations
+
+import glob
+from typing import Any
+
+import pandas as pd
+
+from ..forecast.errors import InputError
+from ..forecast.run_agreement import inter_annotator
+from ..forecast.scores import CROSS_VALIDATION, TEST, TEXT_DEFAULTS, validate_scores
+from ..forecast.strata import strata_of, stratification, with_strata
+from .files import read_json
+from .nnunet.spec import RunStatus, protocol_hash, run_status
+from .specs import Materials
+from .study import Study
+from .tables import read_csv, read_scores, write_csv
+from .test_sets import annotator_agreement, reference_facts
+
+
+def keep_references(study: Study, materials: Materials) -> None:
+    """Put on record what the references of the test set say, where strata or annotators need it."""
+    structures = materials.scoring.structures
+    facts, agreement = study.folder / "test_sets" / "facts.csv", study.folder / "test_sets" / "annotators.csv"
+    arguments = (materials.test[TEST], structures, materials.dataset.declared)
+    if study.settings.scores.strata and not _holds(facts, "structure", list(structures)):
+        write_csv(reference_facts(*arguments), facts)
+    names = ["majority", *materials.annotators]
+    if materials.annotators and not (_holds(agreement, "structure", list(structures)) and _names(agreement, names)):
+        found = annotator_agreement(arguments[0], materials.annotators, *arguments[1:])
+        write_csv(found, agreement)
+
+
+def _holds(path: Any, column: str, wanted: list[str]) -> bool:
+    return path.is_file() and set(wanted) <= set(read_csv(path)[column])
+
+
+def _names(path: Any, wanted: list[str]) -> bool:
+    table = read_csv(path)
+    return set(wanted) == {*table["a"], *table["b"]}
+
+
+def study_scores(study: Study) -> pd.DataFrame:
+    """The scores of every completed run of the study's arms, and once more per stratum.
+
+    Raises:
+        InputError: No run is complete, a scores file is faulty, or an arm's runs differ in protocol.
+    """
+    tables = []
+    for arm in study.settings.arms:
+        for path in sorted(study.folder.glob(f"runs/{glob.escape(arm.name)}/n*/draw*/scores.csv")):
+            if run_status(path.parent) is RunStatus.COMPLETED:
+                made = protocol_hash(read_json(path.parent / "run.json")["protocol"])
+                tables.append(read_scores(path).assign(protocol=made))
+    if not tables:
+        raise InputError(f"{study.folder}: no pilot run is complete yet. Start them with: dicecast run {study.folder}")
+    scores = validate_scores(pd.concat(tables, ignore_index=True), source=str(study.folder / "runs"))
+    for arm_name, rows in scores.groupby("arm"):
+        if rows["protocol"].nunique() > 1:
+            raise InputError(
+                f"{study.folder / 'runs' / str(arm_name)}: all runs of an arm must share one protocol, found "
+                f"{rows['protocol'].nunique()} (see protocol in each run.json). Delete the runs that are out of date."
+            )
+    return pd.concat([scores, _strata(study, scores)], ignore_index=True)
+
+
+def _strata(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
+    asked = [stratification(text) for text in study.settings.scores.strata]
+    path = study.folder / "test_sets" / "facts.csv"
+    if not asked or not path.is_file():
+        return scores.iloc[:0]
+    facts = read_csv(path).merge(study.cases, on="case", how="left", suffixes=("", " in cases.csv"))
+    curves = scores[scores["metric"].isin(study.settings.scores.curve_metrics)]
+    return with_strata(curves, strata_of(facts, asked), TEST)
+
+
+def curve_scores(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
+    """The scores that curves are made of by default: the metrics asked for, not those of cross-validation."""
+    wanted = scores["metric"].isin(study.settings.scores.curve_metrics)
+    return scores[wanted & (scores["test_set"] != CROSS_VALIDATION)]
+
+
+def decides(study: Study, metric: str, test_set: str, stratum: str) -> bool:
+    """Whether a curve of this kind has a part in the decision."""
+    first = study.settings.scores.curve_metrics[0]
+    return (metric, test_set, stratum) == (first, TEST, TEXT_DEFAULTS["stratum"])
+
+
+def ensemble_scores(study: Study) -> pd.DataFrame:
+    """Dice of every ensemble rule and every single fold: columns of `ensembles.csv`, empty where there are none."""
+    paths = sorted(study.folder.glob("runs/*/n*/draw*/ensembles.csv"))
+    tables = [read_csv(path) for path in paths if run_status(path.parent) is RunStatus.COMPLETED]
+    columns = ["n_cases", "arm", "draw", "test_set", "case", "rule", "structure", "metric", "score"]
+    if not tables:
+        return pd.DataFrame(columns=columns)
+    table = pd.concat(tables, ignore_index=True)
+    numbers = {name: pd.to_numeric(table[name], errors="coerce") for name in ("n_cases", "draw", "score")}
+    return table.assign(**numbers)
+
+
+def ceilings(study: Study) -> dict[str, float]:
+    """Mean Dice between the annotators of the test set, by structure; empty where there is one reference."""
+    path = study.folder / "test_sets" / "annotators.csv"
+    if not study.settings.test.annotator or not path.is_file():
+        return {}
+    table = read_csv(path)
+    found = inter_annotator(table.assign(dice=pd.to_numeric(table["dice"])))
+    return {one.structure: one.between.mean for one in found if one.between.mean is not None}

@@ -1,0 +1,175 @@
+"""What a command reads: a study, a scores CSV or finished nnU-Net results; and which of its curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+
+from ..forecast.curve import Curve, curves_from_scores, not_forecast
+from ..forecast.errors import InputError
+from ..forecast.forecast import Question
+from ..forecast.scores import CROSS_VALIDATION
+from .conclusion import study_question
+from .nnunet.results import read_results
+from .pooling import pooled_scores
+from .run_scores import curve_scores, study_scores
+from .study import Study, open_study
+from .tables import read_scores
+
+Number = TypeVar("Number", int, float, int | None)
+COLUMNS = ("arm", "structure", "metric", "test_set", "stratum")
+"""What curves may be chosen by."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked for on the command line; None keeps the study's or the default."""
+
+    at: str | None = None
+    target: float | None = None
+    level: float | None = None
+    eps: float | None = None
+    seed: int | None = None
+    annotated: int | None = None
+    reach: int | None = None
+    left: int | None = None
+    family: str | None = None
+    scope: str | None = None
+    arm: str | None = None
+    structure: str | None = None
+    metric: str | None = None
+    test_set: str | None = None
+    stratum: str | None = None
+    pooled: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether a study is asked about as it is, with every curve and its own number of annotated cases."""
+        return self.annotated is None and not self.pooled and all(getattr(self, name) is None for name in COLUMNS)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was read: curves and what is asked of them."""
+
+    scores: pd.DataFrame
+    """The scores the curves are made of."""
+    curves: list[Curve]
+    question: Question
+    study: Study | None
+    not_forecast: list[str]
+    notes: list[str]
+    """How scores were read, where that is not obvious."""
+
+
+def read_source(source: Path, wishes: Wishes) -> Source:
+    """Read the curves of a source.
+
+    Raises:
+        InputError: Nothing to read there, faulty scores, or nothing of what was wished for.
+    """
+    scores, study, notes = source_scores(source)
+    pool = None if study is None else study.pool_sizes
+    scores = _chosen(scores, wishes, study, source)
+    now = wishes.annotated if wishes.annotated is not None or pool is None else pool[-1]
+    try:
+        curves = curves_from_scores(scores, n_annotated=now, pool=pool)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    question = question_of(curves, Question() if study is None else study_question(study), wishes)
+    return Source(scores, curves, question, study, not_forecast(scores), notes)
+
+
+def source_scores(source: Path) -> tuple[pd.DataFrame, Study | None, list[str]]:
+    """Every score of a source, the study where it is one, and notes on how it was read.
+
+    Raises:
+        InputError: Neither a study, nor nnU-Net results, nor a readable scores CSV.
+    """
+    if not source.is_dir():
+        return read_scores(source), None, []
+    if (source / "study.toml").exists():
+        study = open_study(source)
+        return study_scores(study), study, []
+    if next(_summaries(source), None) is None:
+        raise InputError(
+            f"{source}: must be a study folder, a scores CSV or a folder of nnU-Net results, found a folder without "
+            "study.toml and without any summary.json. Check the path."
+        )
+    found = read_results([source])
+    return found.scores, None, list(found.notes)
+
+
+def _summaries(folder: Path) -> Iterator[Path]:
+    return folder.rglob("summary.json")
+
+
+def _chosen(scores: pd.DataFrame, wishes: Wishes, study: Study | None, source: Path) -> pd.DataFrame:
+    """The scores that were wished for; without a wish, those that curves are made of by default."""
+    if wishes.pooled:
+        scores = pooled_scores(scores)
+    if study is not None and wishes.metric is None and wishes.test_set is None and not wishes.pooled:
+        scores = curve_scores(study, scores)
+    elif wishes.metric is None and (source.is_dir() or wishes.pooled):
+        scores = scores[scores["metric"] == "dice"]
+    if wishes.test_set is None and (scores["test_set"] != CROSS_VALIDATION).any():
+        scores = scores[scores["test_set"] != CROSS_VALIDATION]
+    for column in COLUMNS:
+        scores = only(scores, column, getattr(wishes, column), source)
+    return scores
+
+
+def only(scores: pd.DataFrame, column: str, wanted: str | int | None, source: Path) -> pd.DataFrame:
+    """The scores with the value wished for in a column; all of them without a wish.
+
+    Raises:
+        InputError: No score has it; names those there are.
+    """
+    if wanted is None:
+        return scores
+    known = sorted(scores[column].unique())
+    if wanted not in known:
+        words = {"n_cases": "size"}.get(column, column.replace("_", " "))
+        raise InputError(f"{source}: unknown {words} {wanted!r}: there is {', '.join(map(str, known))}.")
+    return scores[scores[column] == wanted]
+
+
+def question_of(curves: list[Curve], base: Question, wishes: Wishes) -> Question:
+    """What is asked of curves: the wishes, else what the source itself asks."""
+    reach = wishes.reach
+    if reach is None and wishes.left:
+        reach = max(curve.n_annotated for curve in curves) + wishes.left
+    return Question(
+        seed=first_of(wishes.seed, base.seed),
+        level=first_of(wishes.level, base.level),
+        eps=first_of(wishes.eps, base.eps),
+        at=tuple(whole_numbers(wishes.at, "at")) if wishes.at else (),
+        target=wishes.target,
+        reach=first_of(reach, base.reach),
+        model=wishes.family or base.model,
+        scope=wishes.scope or base.scope,
+    )
+
+
+def first_of(wish: Number | None, base: Number) -> Number:
+    """The wish, or what holds without one."""
+    return base if wish is None else wish
+
+
+def whole_numbers(text: str, name: str) -> list[int]:
+    """Whole numbers >= 1 separated by commas.
+
+    Raises:
+        InputError: Anything else.
+    """
+    try:
+        found = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        found = []
+    if not found or any(n < 1 for n in found):
+        raise InputError(f"--{name} must be whole numbers >= 1 separated by commas, found {text!r}.")
+    return found

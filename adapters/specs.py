@@ -1,0 +1,340 @@
+"""Which pilot runs a study asks for, and everything each of them needs."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..forecast.errors import InputError
+from ..forecast.scores import TEST
+from .extra_cases import ExtraCases, at_hand, extra_count
+from .files import read_json
+from .nnunet.dataset import CaseFiles, Label, NnunetDataset
+from .nnunet.finished import finished_model
+from .nnunet.planning import PLANNERS, Preparation, check_preparation
+from .nnunet.scoring import Scoring, scored_structures
+from .nnunet.spec import FinishedModel, PilotSpec, RunStatus, run_status
+from .nnunet.trainers import find_trainer
+from .sections import ArmSection, ExtraCasesSection
+from .study import Study
+from .test_sets import annotator_labels, extra_test_set
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What the runs of a study work with."""
+
+    dataset: NnunetDataset
+    scoring: Scoring
+    test: Mapping[str, Mapping[str, CaseFiles]]
+    """Cases by test set; the first decides."""
+    annotators: Mapping[str, Mapping[str, Path]]
+    extra: Mapping[str, ExtraCases]
+    """Extra cases at hand by arm."""
+
+
+def structures_of(study: Study, dataset: NnunetDataset) -> dict[str, Label]:
+    """What is scored: the structures asked for, or all of the dataset and the unions.
+
+    Raises:
+        InputError: A structure the dataset does not declare.
+    """
+    scores, where = study.settings.scores, f"{study.folder / 'study.toml'}, [scores]"
+    found = scored_structures(dataset, scores.structures, scores.unions, where)
+    goal = study.settings.study.goal
+    unknown = [name for name in goal if name not in found] if isinstance(goal, dict) else []
+    if unknown:
+        raise InputError(
+            f"{study.folder / 'study.toml'}, [study]: goal names structure {unknown[0]!r}, which is not scored: "
+            f"{', '.join(found)}."
+        )
+    return found
+
+
+def scoring_of(study: Study, dataset: NnunetDataset) -> Scoring:
+    """How predictions are scored."""
+    scores, structures = study.settings.scores, structures_of(study, dataset)
+    tolerances = {name: scores.tolerance(name) for name in structures}
+    return Scoring(structures, tuple(scores.metrics), tolerances, dataset.ignore_label)
+
+
+def materials_of(study: Study, dataset: NnunetDataset) -> Materials:
+    """Everything the runs need, checked.
+
+    Raises:
+        InputError: A test set, an annotator's label or extra cases are missing or unusable.
+    """
+    test = {TEST: {case: dataset.cases[case] for case in study.test}}
+    trainable = dict(study.digest)
+    extra: dict[str, ExtraCases] = {}
+    for arm in study.settings.arms:
+        if arm.extra_cases is not None:
+            extra[arm.name], digests = at_hand(study.folder, extra_section(study, arm), study.settings.study.seed)
+            _refuse_test_images(study, arm, digests)
+            trainable |= digests
+    pool = {case: digest for case, digest in trainable.items() if case not in test[TEST]}
+    for section in study.settings.test.extra:
+        placed = dataclasses.replace(section, dataset=str(study.raw(section.dataset)))
+        test[section.name] = extra_test_set(study.folder, placed, dataset, pool)
+    ending = str(dataset.declared["file_ending"])
+    annotators = {
+        one.name: annotator_labels(dataclasses.replace(one, labels=str(study.raw(one.labels))), study.test, ending)
+        for one in study.settings.test.annotator
+    }
+    return Materials(dataset, scoring_of(study, dataset), test, annotators, extra)
+
+
+def _refuse_test_images(study: Study, arm: ArmSection, digests: Mapping[str, str]) -> None:
+    """No extra case may be a copy of a test image."""
+    test = {study.digest[case]: case for case in study.test if case in study.digest}
+    for name, digest in digests.items():
+        if digest in test:
+            raise InputError(
+                f"{study.folder / 'study.toml'}, [[arm]] {arm.name}: extra case {name!r} is the image of test case "
+                f"{test[digest]!r}: a test case must never be trained on. Remove it from the extra cases."
+            )
+
+
+def extra_section(study: Study, arm: ArmSection) -> ExtraCasesSection:
+    """Where an arm's extra cases come from, with its folders found."""
+    section = arm.extra_cases
+    assert section is not None
+    places = {name: getattr(section, name) for name in ("folder", "lesions") if getattr(section, name) is not None}
+    found: dict[str, Any] = {name: str(study.raw(place)) for name, place in places.items()}
+    return dataclasses.replace(section, **found)
+
+
+def preparation_of(study: Study, arm: ArmSection, dataset: NnunetDataset) -> Preparation:
+    """How an arm's cases are planned and preprocessed.
+
+    Raises:
+        InputError: Unknown plans, or a structure to crop around that is not there.
+    """
+    where, asked = f"{study.folder / 'study.toml'}, [[arm]] {arm.name}", arm.planning
+    crop = None
+    if asked.crop is not None:
+        unions = study.settings.scores.unions
+        label = scored_structures(dataset, [asked.crop.structure], unions, where)[asked.crop.structure]
+        crop = label if isinstance(label, tuple) else (label,)
+    found = Preparation(
+        plans=asked.plans if asked.plans in PLANNERS else str(study.trained(asked.plans)),
+        spacing=None if asked.spacing is None else tuple(asked.spacing),
+        normalisation=asked.normalisation,
+        crop=crop,
+        margin_mm=0.0 if asked.crop is None else asked.crop.margin_mm,
+        clip=None if asked.clip is None else tuple(asked.clip),
+        window=None if asked.window is None else tuple(asked.window),
+    )
+    check_preparation(found, where, str(dataset.declared["file_ending"]))
+    return found
+
+
+def check_arms(study: Study, dataset: NnunetDataset) -> None:
+    """What can be refused about the arms before anything is planned.
+
+    Raises:
+        InputError: Unknown plans or trainer, a missing checkpoint, a finished model that cannot be used.
+    """
+    for arm in study.settings.arms:
+        where = f"{study.folder / 'study.toml'}, [[arm]] {arm.name}"
+        preparation_of(study, arm, dataset)
+        find_trainer(trainer_of(study, arm))
+        if arm.pretrained is not None and not study.trained(arm.pretrained).is_file():
+            raise InputError(f"{where}: pretrained must be a checkpoint of nnU-Net, found no file {arm.pretrained}.")
+        _finished(study, arm)
+
+
+def trainer_of(study: Study, arm: ArmSection) -> str:
+    """The trainer's name, or file and class with the file found."""
+    file, colon, name = arm.trainer.rpartition(":")
+    return f"{study.trained(file)}:{name}" if colon else name
+
+
+def _finished(study: Study, arm: ArmSection) -> tuple[FinishedModel, list[str]] | None:
+    if arm.finished is None:
+        return None
+    where = f"{study.folder / 'study.toml'}, [[arm]] {arm.name}"
+    asked = arm.finished
+    places: dict[str, Any] = {name: str(study.trained(getattr(asked, name))) for name in ("folder", "splits")}
+    if asked.n > study.pool_sizes[-1]:
+        raise InputError(
+            f"{where}: finished.n must not exceed the pool of {study.pool_sizes[-1]} annotated cases, found {asked.n}. "
+            "Add the cases it was trained on to the dataset."
+        )
+    return finished_model(dataclasses.replace(asked, **places), set(study.test), where)
+
+
+def protocol_of(study: Study, arm: ArmSection, materials: Materials, preparation: Preparation) -> dict[str, Any]:
+    """Everything that makes the scores of an arm comparable; changing it makes a new arm."""
+    pilots, crop = study.settings.pilots, arm.crop
+    extra = materials.extra.get(arm.name)
+    tests = {name: _digest("\n".join(sorted(cases)).encode()) for name, cases in materials.test.items()}
+    return {
+        "configuration": arm.configuration,
+        "trainer": arm.trainer,
+        **dataclasses.asdict(arm.training(pilots)),
+        "folds": pilots.folds,
+        "ensemble": pilots.rules[0] if pilots.folds > 1 else "none",
+        "mirroring": pilots.mirroring,
+        "seed": study.settings.study.seed,
+        "test_set": tests.pop(TEST),
+        "extra_test_sets": tests or None,
+        "plans": _digest(preparation.plans_path(study.workspace).read_bytes()),
+        "clip": arm.clip,
+        "window": arm.window,
+        "crop": None if crop is None else dataclasses.asdict(crop),
+        "extra_cases": None if extra is None or arm.extra_cases is None else [extra.key, arm.extra_cases.ratio],
+        "pretrained": None if arm.pretrained is None else _digest(study.trained(arm.pretrained).read_bytes()),
+    }
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+def run_folder(study: Study, arm: str, n: int, draw: int, *, check: bool = False) -> Path:
+    """Where a pilot run, or its schedule check, lives."""
+    return study.folder / ("checks" if check else "runs") / arm / f"n{n}" / f"draw{draw}"
+
+
+def pilot_specs(study: Study, materials: Materials, device: str, workers: int) -> list[PilotSpec]:
+    """Every run the study asks for now, done or not, large sizes last.
+
+    Raises:
+        InputError: A finished run was made under another protocol.
+    """
+    makers = [_Maker(study, materials, arm, device, workers) for arm in study.settings.arms]
+    specs = [
+        maker.spec(n, draw)
+        for n in study.sizes()
+        for maker in makers
+        for draw in range(study.settings.pilots.draws_at(n))
+    ]
+    specs += [spec for maker in makers for spec in maker.finished()]
+    for spec in specs:
+        check_protocol(spec, study)
+    return specs
+
+
+def check_specs(study: Study, materials: Materials, device: str, workers: int) -> list[PilotSpec]:
+    """The schedule check: smallest and largest size of every arm, draw 0, twice as many epochs."""
+    makers = [_Maker(study, materials, arm, device, workers) for arm in study.settings.arms]
+    specs = []
+    for n in sorted({study.sizes()[0], study.sizes()[-1]}):
+        for maker in makers:
+            plain = maker.spec(n, 0)
+            training = dataclasses.replace(plain.training, epochs=2 * plain.training.epochs)
+            specs.append(
+                dataclasses.replace(
+                    plain,
+                    folder=run_folder(study, plain.arm, n, 0, check=True),
+                    training=training,
+                    protocol={**plain.protocol, "epochs": training.epochs},
+                )
+            )
+    for spec in specs:
+        check_protocol(spec, study)
+    return specs
+
+
+class _Maker:
+    """Makes the specs of one arm; what does not depend on the run is found once."""
+
+    def __init__(self, study: Study, materials: Materials, arm: ArmSection, device: str, workers: int) -> None:
+        self._study, self._materials, self._arm = study, materials, arm
+        self._preparation = preparation_of(study, arm, materials.dataset)
+        self._protocol = protocol_of(study, arm, materials, self._preparation)
+        self._device, self._workers = device, workers
+
+    def spec(self, n: int, draw: int) -> PilotSpec:
+        """The run of one size and draw."""
+        study, arm, pilots = self._study, self._arm, self._study.settings.pilots
+        key = json.dumps([study.settings.study.seed, arm.name, n, draw]).encode()
+        crop, materials = arm.crop, self._materials
+        return PilotSpec(
+            folder=run_folder(study, arm.name, n, draw),
+            workspace=study.workspace,
+            arm=arm.name,
+            n=n,
+            draw=draw,
+            cases={case: materials.dataset.cases[case] for case in study.ordering(draw)[:n]},
+            folds=pilots.folds,
+            rules=tuple(pilots.rules),
+            cross_validation=pilots.cross_validation,
+            mirroring=pilots.mirroring,
+            configuration=arm.configuration,
+            trainer=trainer_of(study, arm),
+            preparation=self._preparation,
+            training=arm.training(pilots),
+            seed=int.from_bytes(hashlib.sha256(key).digest()[:4], "big") % 2**31,
+            test=materials.test,
+            annotators=materials.annotators,
+            scoring=materials.scoring,
+            declared={key: value for key, value in materials.dataset.declared.items() if key != "dataset"},
+            protocol=self._protocol,
+            device=self._device,
+            augmentation_workers=self._workers,
+            extra=self._extra(n, draw),
+            pretrained=None if arm.pretrained is None else study.trained(arm.pretrained),
+            boxes=None if crop is None or crop.test == "reference" else run_folder(study, crop.test, n, draw),
+            tracking=study.settings.execution.tracking,
+        )
+
+    def _extra(self, n: int, draw: int) -> tuple[str, ...]:
+        if self._arm.extra_cases is None:
+            return ()
+        count = extra_count(self._arm.extra_cases, n)
+        return self._materials.extra[self._arm.name].first(count, draw, self._study.settings.study.seed)
+
+    def finished(self) -> list[PilotSpec]:
+        """The run that a finished model stands for, if the arm has one."""
+        found, asked = _finished(self._study, self._arm), self._arm.finished
+        if found is None or asked is None:
+            return []
+        model, cases = found
+        draw = self._study.settings.pilots.draws_at(asked.n) if asked.n in self._study.sizes() else 0
+        plain = self.spec(self._study.sizes()[0], 0)
+        known = self._materials.dataset.cases
+        gone = [case for case in cases if case not in known]
+        if gone:
+            raise InputError(
+                f"{self._study.folder / 'study.toml'}, [[arm]] {self._arm.name}: the finished model was trained on "
+                f"case {gone[0]!r}, which the dataset does not hold ({len(gone)} in all). Add them, or correct splits."
+            )
+        return [
+            dataclasses.replace(
+                plain,
+                folder=run_folder(self._study, self._arm.name, asked.n, draw),
+                n=asked.n,
+                draw=draw,
+                cases={case: known[case] for case in cases},
+                finished=model,
+                notes=(f"not trained here: {model.folder.name}, folds {', '.join(map(str, model.folds))}",),
+            )
+        ]
+
+
+def check_protocol(spec: PilotSpec, study: Study) -> None:
+    """Refuse to mix protocols on one curve.
+
+    Raises:
+        InputError: Names what was changed after the run was made.
+    """
+    if run_status(spec.folder) is not RunStatus.COMPLETED:
+        return
+    made = read_json(spec.folder / "run.json")
+    before, now = made["protocol"], spec.protocol
+    changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if not changed and made["cases"] == list(spec.cases):
+        return
+    what = ", ".join(f"{key} was {before.get(key)}, is {now.get(key)}" for key in changed)
+    raise InputError(
+        f"{study.folder / 'study.toml'}: the protocol was changed after runs were made ({what or 'training cases'}): "
+        f"{spec.folder} would not be comparable. Undo the change, give the new settings an [[arm]] of their own, or "
+        f"delete {study.folder / spec.folder.parts[-4]} to start over."
+    )

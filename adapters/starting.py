@@ -1,0 +1,170 @@
+"""`dicecast init`: from text arguments to a new study, and what it will take."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from ..forecast.errors import InputError
+from ..forecast.pilots import FEWEST_RUNS, Design
+from .files import read_text
+from .initialise import create_study
+from .new_study import RUNS, NewStudy, TestChoice
+from .sources import whole_numbers
+from .status import gigabytes_needed
+from .study import Study
+
+CHECK_RUNS = 4
+"""What the schedule check of a configuration takes, in runs: two sizes, twice as long."""
+TYPICAL_SD = 0.20
+"""Standard deviation of Dice over the test cases of a tumour study (Gottlich et al. 2023: 0.18 to 0.29)."""
+
+
+def new_study(
+    test: str | None,
+    configuration: str,
+    sizes: str | None,
+    draws: str | None,
+    training: Mapping[str, Any],
+    **plain: Any,
+) -> NewStudy:
+    """The arguments of `init`, parsed; those in `plain` need no parsing."""
+    counts = whole_numbers(draws, "draws") if draws else []
+    return NewStudy(
+        test=None if test is None else _test_choice(test),
+        configurations=tuple(name.strip() for name in configuration.split(",") if name.strip()),
+        sizes=tuple(sorted(whole_numbers(sizes, "sizes"))) if sizes else (),
+        draws=None if not counts else counts[0] if len(counts) == 1 else counts,
+        training={key: value for key, value in training.items() if value is not None},
+        **plain,
+    )
+
+
+def initialise(asked: NewStudy, seconds_per_iteration: float | None, console: Console) -> RenderableType:
+    """Make a study and say what it holds."""
+    from .nnunet import require_nnunet
+
+    require_nnunet()
+    with console.status("checking cases") as shown:
+        asked = dataclasses.replace(asked, progress=lambda done, total: shown.update(f"checking cases {done}/{total}"))
+        created = create_study(asked)
+    study = created.study
+    lines: list[RenderableType] = [Text(f"warning: {warning}", "yellow") for warning in created.warnings[:10]]
+    if len(created.warnings) > 10:
+        lines.append(Text(f"... and {len(created.warnings) - 10} more warnings.", "yellow"))
+    pilots = study.settings.pilots
+    if created.design is not None:
+        lines.append(Text(_design_words(created.design, study)))
+    lines += [
+        Text(f"Study {study.folder}", "bold"),
+        Text(f"{study.pool_sizes[-1]} cases in the pool, {len(study.test)} held out as the test set (see cases.csv)."),
+        Text(f"Sizes {', '.join(map(str, pilots.sizes))}; arms {', '.join(arm.name for arm in study.settings.arms)}."),
+        Text(_precision_words(len(study.test))),
+        Text(_cost_words(study, seconds_per_iteration)),
+        *(Text(line, "yellow") for line in _advice(study)),
+        Text(f"Look through {study.folder / 'study.toml'}, then: dicecast run {study.folder}"),
+    ]
+    return Group(*lines)
+
+
+def runs_for(
+    hours: float | None, seconds: float | None, training: Mapping[str, Any], arms: int, schedule_check: bool
+) -> int:
+    """Pilot runs per configuration that fit into GPU-hours beside the schedule check; by default what one proposes.
+
+    Raises:
+        InputError: One is given without the other, or the hours pay for too few runs.
+    """
+    if hours is None and seconds is None:
+        return RUNS
+    if hours is None or seconds is None:
+        raise InputError(
+            "--gpu-hours and --seconds-per-iteration go together: dicecast doctor --benchmark measures the second."
+        )
+    if not (0 < hours < math.inf and 0 < seconds < math.inf):
+        raise InputError(f"GPU-hours and seconds per iteration must be > 0, found {hours:g} and {seconds:g}.")
+    each = seconds * (training["epochs"] or 1000) * (training["iterations"] or 250) / 3600
+    checks = CHECK_RUNS if schedule_check else 0
+    runs = int(hours / each / arms + 1e-9) - checks
+    if runs < FEWEST_RUNS:
+        needed = (FEWEST_RUNS + checks) * each * arms
+        raise InputError(
+            f"{hours:g} GPU-hours pay for {max(runs, 0)} runs of {each:.2f} h per configuration"
+            f"{' beside the schedule check' if checks else ''}; a design needs at least {FEWEST_RUNS}. Train shorter "
+            f"(--epochs, --iterations) or give {needed:.1f} hours."
+        )
+    return runs
+
+
+def _design_words(design: Design, study: Study) -> str:
+    """What was proposed and what it would take."""
+    arms, pilots = study.settings.arms, study.settings.pilots
+    iterations = sum(t.epochs * t.iterations for t in (arm.training(pilots) for arm in arms)) * design.runs
+    pairs = ", ".join(f"{n} x {draws}" for n, draws in zip(design.sizes, design.draws, strict=True))
+    return (
+        f"Proposed pilots (cases x draws): {pairs}; {design.runs * len(arms)} runs, {iterations} iterations in all. "
+        f"They are expected to leave {design.left:.0%} of the doubt about what more cases would add. Hours: iterations "
+        "x the seconds of one (dicecast doctor --benchmark)."
+    )
+
+
+def _precision_words(cases: int) -> str:
+    """How well a mean over the test set can be known."""
+    half = 1.96 * TYPICAL_SD / math.sqrt(cases)
+    return (
+        f"Test set: where Dice varies over cases with SD {TYPICAL_SD:.2f}, its mean over {cases} cases is known to "
+        f"+/- {half:.3f} (95 %); over {2 * cases} it would be +/- {half / math.sqrt(2):.3f}. Differences between sizes "
+        "are known better: all are scored on the same cases."
+    )
+
+
+def _cost_words(study: Study, seconds_per_iteration: float | None) -> str:
+    """Runs, iterations, hours and disk of the first round."""
+    pilots, arms = study.settings.pilots, study.settings.arms
+    sizes = study.sizes()
+    draws = sum(pilots.draws_at(n) for n in sizes)
+    models = sum(pilots.draws_at(n) * pilots.models_at(n) for n in sizes)
+    checked = pilots.models_at(sizes[0]) + pilots.models_at(sizes[-1]) if pilots.schedule_check else 0
+    each = sum(t.epochs * t.iterations for t in (arm.training(pilots) for arm in arms))
+    iterations = each * (models + 2 * checked)
+    hours = (
+        "hours = iterations x the seconds of one (dicecast doctor --benchmark)"
+        if seconds_per_iteration is None
+        else f"about {iterations * seconds_per_iteration / 3600:.1f} h at {seconds_per_iteration:g} s an iteration"
+    )
+    return (
+        f"Round 0: {draws * len(arms)} runs, {models * len(arms)} models"
+        f"{' and the schedule check' if checked else ''}, {iterations} iterations: {hours}, one after another; "
+        f"at most {gigabytes_needed(study):.2f} GB of preprocessed cases."
+    )
+
+
+def _advice(study: Study) -> Iterator[str]:
+    pilots = study.settings.pilots
+    if pilots.folds > 1 and pilots.folds % 2 == 0 and pilots.rules[0] == "vote":
+        yield (
+            f"warning: {pilots.folds} folds can tie in a vote, and ties go to the lowest label, mostly background. "
+            'An odd number of folds, or ensemble = "logits", avoids that.'
+        )
+    if len(study.test) < 20:
+        yield f"warning: {len(study.test)} test cases tell little; hold out 20 or more where you can."
+
+
+def _test_choice(text: str) -> TestChoice:
+    """A number, a fraction, ids separated by commas, or @file."""
+    if text.startswith("@"):
+        return [line.strip() for line in read_text(Path(text[1:])).splitlines() if line.strip()]
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return [part.strip() for part in text.split(",") if part.strip()]
