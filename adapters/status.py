@@ -118,7 +118,8 @@ def gigabytes_needed(study: Study) -> float:
     """Upper bound of disk space for preprocessed cases: float32 voxels and int16 labels, uncompressed."""
     voxels = study.cases.loc[study.cases["role"] != "unannotated", "voxels"].replace("", "0").astype(int).sum()
     configurations = len({(arm.configuration, repr(arm.planning)) for arm in study.settings.arms})
-    return float(voxels) * 6 * configurations / 1e9
+    extra = max((arm.extra_cases.ratio for arm in study.settings.arms if arm.extra_cases is not None), default=0.0)
+    return float(voxels) * 6 * configurations * (1 + extra) / 1e9
 
 
 def _report(study: Study, document: dict[str, Any]) -> RenderableType:
