@@ -555,6 +555,38 @@ def compare(
     return 3 if strict and cannot_tell else 0
 
 
+@app.command("agreement")
+@_guarded
+def agreement_command(
+    source: SourcePath,
+    arm: Arm = None,
+    structure: Structure = None,
+    n: Annotated[
+        int | None,
+        typer.Option("--n", help="Annotated cases used.  \\[default: the most of each arm]", show_default=False),
+    ] = None,
+    draw: Annotated[
+        int | None, typer.Option(help="A single draw.  \\[default: averaged over draws]", show_default=False)
+    ] = None,
+    test_set: TestSet = None,
+    stratum: Stratum = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(help="What sizes and annotators are compared by.  \\[default: dice]", show_default=False),
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Also write figures (SVG and PNG) into this folder.", show_default=False)
+    ] = None,
+    target: Json = None,
+) -> None:
+    """Agreement with the reference: every metric, volumes (Bland-Altman), Dice by volume, sizes, annotators."""
+    from .adapters.agreement import agreement
+    from .adapters.sources import Wishes
+
+    wishes = Wishes(arm=arm, structure=structure, metric=metric, test_set=test_set, stratum=stratum)
+    _show(*agreement(source, wishes, n, draw, figures, Console(stderr=True)), target)
+
+
 @app.command()
 @_guarded
 def status(study: StudyPath, target: Json = None) -> None:

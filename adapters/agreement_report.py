@@ -103,11 +103,11 @@ def _summary(one: MetricSummary, unit: str) -> tuple[str, str]:
 
 def _volumes(run: RunAgreement) -> Iterator[RenderableType]:
     """Bland-Altman in mL and percent, and the line of predicted on reference volumes."""
-    both = (run.bland_altman, run.bland_altman_percent)
-    if both[0] is None or both[1] is None or both[0].n == 0:
+    if run.bland_altman is None or run.bland_altman_percent is None or run.bland_altman.n == 0:
         return
-    level = next((f"{one.bias_ci.level:.0%} interval" for one in both if one.bias_ci), "no interval")
-    yield Text(f"Volumes, predicted minus reference [{level}]", "bold")
+    both = (run.bland_altman, run.bland_altman_percent)
+    level = next((f" [{one.bias_ci.level:.0%} CI (t)]" for one in both if one.bias_ci), "")
+    yield Text(f"Volumes, predicted minus reference{level}", "bold")
     of = both[1].definition.partition("% of ")[2]
     table = plain_table("", "Bland-Altman", "mL", f"% of {of}", narrow=True)
     cells = [_limits(one) for one in both]
@@ -156,7 +156,7 @@ def _sizes(found: SizesCompared) -> Iterator[RenderableType]:
     left_out = f", {found.left_out} left out" if found.left_out else ""
     largest, cases = found.tests[0].n_reference, len(found.cases)
     yield Text(f"{_metric(found.metric)}: {largest} cases minus fewer, same {cases} test cases{left_out}", "bold")
-    level = next((f"{test.paired.mean_ci.level:.0%} interval" for test in found.tests if test.paired.mean_ci), "")
+    level = next((f"{test.paired.mean_ci.level:.0%} CI (t)" for test in found.tests if test.paired.mean_ci), "")
     columns = ("minus", "mean", level, "p, paired t", "Holm", "p, Wilcoxon", "Holm")
     table = plain_table("", *columns, narrow=True)
     digits = _digits(metric_words(found.metric)[1], *(test.paired.mean for test in found.tests))
@@ -182,7 +182,7 @@ def _annotators(found: Sequence[AgainstAnnotator], metric: str) -> Iterator[Rend
 
 def _ceiling(found: AnnotatorCeiling) -> Iterator[RenderableType]:
     """How well annotators agree among themselves."""
-    level = next((f"[{one.ci.level:.0%} bootstrap]" for one in (found.between, found.with_majority) if one.ci), "")
+    level = next((f"[{one.ci.level:.0%} CI (bootstrap)]" for one in (found.between, found.with_majority) if one.ci), "")
     table = plain_table("", "annotators against", f"mean Dice {level}".strip(), "cases", narrow=True)
     for name, one in (("each other", found.between), ("the majority, which each is a part of", found.with_majority)):
         table.add_row(name, f"{score_words(one.mean)}{_ends(one.ci, 3)}", str(one.cases))

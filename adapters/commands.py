@@ -34,7 +34,7 @@ from .loop import RunOptions, run_study
 from .parallel import mapped
 from .progress import run_display
 from .protocol import protocol_words
-from .run_scores import ceilings
+from .run_scores import mean_ceilings
 from .simulate import Wanted as Wanted
 from .simulate import simulate as run_simulation
 from .sources import Wishes as Wishes
@@ -73,7 +73,7 @@ def keep_report(result: Round) -> RenderableType:
     write_text(study.folder / "report.txt", terminal.as_text(report))
     write_csv(result.scores, study.folder / "scores.csv")
     drawn = [*result.forecasts, *result.others]
-    figures = write_figures(drawn, study.folder / "figures", result.history, ceilings(study))
+    figures = write_figures(drawn, study.folder / "figures", result.history, mean_ceilings(study))
     places = [Text(f"Report: {study.folder / 'report.txt'}; all scores: {study.folder / 'scores.csv'}", "dim")]
     if figures:
         places.append(Text(f"Figures: {study.folder / 'figures'}", "dim"))
@@ -141,7 +141,7 @@ def forecast(
         entries = [curve_document(one) for one in result.others]
         document["curves"] += entries
         parts += [terminal.others_table(entries, question), Text("")]
-    parts += [Text(f"{words}.", "dim") for words in read.notes]
+    parts += [Text(words, "dim") for words in read.notes]
     parts += [Text(f"Not forecast: {words}.", "dim") for words in read.not_forecast]
     if read.study is not None:
         parts.append(Text(f"The forecast holds for the pilots' protocol: {protocol_words(read.study)}.", "dim"))
@@ -150,7 +150,7 @@ def forecast(
             [*forecasts, *(result.others if result else [])],
             figures,
             result.history if result else (),
-            {} if result is None else ceilings(result.study),
+            {} if result is None else mean_ceilings(result.study),
         )
         parts.append(Text(f"Figures: {_files_words(written, figures)}", "dim"))
     return Group(*parts), document, all(_untold(found) for found in forecasts)

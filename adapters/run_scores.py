@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ..forecast.errors import InputError
-from ..forecast.run_agreement import inter_annotator
+from ..forecast.run_agreement import AnnotatorCeiling, inter_annotator
 from ..forecast.scores import CROSS_VALIDATION, TEST, TEXT_DEFAULTS, validate_scores
 from ..forecast.strata import strata_of, stratification, with_strata
 from .files import read_json
@@ -99,11 +99,17 @@ def ensemble_scores(study: Study) -> pd.DataFrame:
     return table.assign(**numbers)
 
 
-def ceilings(study: Study) -> dict[str, float]:
-    """Mean Dice between the annotators of the test set, by structure; empty where there is one reference."""
+def annotator_ceilings(study: Study, level: float = 0.95, seed: int = 0) -> dict[str, AnnotatorCeiling]:
+    """How well the annotators of the test set agree, by structure; empty where there is one reference."""
     path = study.folder / "test_sets" / "annotators.csv"
     if not study.settings.test.annotator or not path.is_file():
         return {}
     table = read_csv(path)
-    found = inter_annotator(table.assign(dice=pd.to_numeric(table["dice"])))
-    return {one.structure: one.between.mean for one in found if one.between.mean is not None}
+    table = table.assign(dice=pd.to_numeric(table["dice"]))
+    return {one.structure: one for one in inter_annotator(table, level=level, seed=seed)}
+
+
+def mean_ceilings(study: Study) -> dict[str, float]:
+    """Mean Dice between annotators by structure, where there are several."""
+    found = {name: one.between.mean for name, one in annotator_ceilings(study).items()}
+    return {name: mean for name, mean in found.items() if mean is not None}

@@ -242,6 +242,11 @@ def check_specs(study: Study, materials: Materials, device: str, workers: int) -
     return specs
 
 
+def finished_draw(study: Study, n: int) -> int:
+    """The draw that a finished model on n cases counts as: after those trained here."""
+    return study.settings.pilots.draws_at(n) if n in study.sizes() else 0
+
+
 class _Maker:
     """Makes the specs of one arm; what does not depend on the run is found once."""
 
@@ -297,7 +302,7 @@ class _Maker:
         if found is None or asked is None:
             return []
         model, cases = found
-        draw = self._study.settings.pilots.draws_at(asked.n) if asked.n in self._study.sizes() else 0
+        draw = finished_draw(self._study, asked.n)
         plain = self.spec(self._study.sizes()[0], 0)
         known = self._materials.dataset.cases
         gone = [case for case in cases if case not in known]

@@ -15,7 +15,7 @@ from ..forecast.errors import InputError
 from .files import read_json
 from .loop import read_dataset_of
 from .nnunet.spec import RunStatus, run_status
-from .specs import check_arms, run_folder, structures_of
+from .specs import check_arms, finished_draw, run_folder, structures_of
 from .study import Study, is_running
 
 
@@ -64,12 +64,15 @@ def _hours(due: list[dict[str, Any]], seconds: list[float], at_once: int) -> flo
 
 
 def _runs(study: Study, running: bool) -> list[dict[str, Any]]:
-    return [
-        _row(run_folder(study, arm.name, n, draw), arm.name, n, draw, running)
+    trained = [
+        (arm.name, n, draw)
         for n in study.sizes()
         for arm in study.settings.arms
         for draw in range(study.settings.pilots.draws_at(n))
     ]
+    finished = [(arm.name, arm.finished.n) for arm in study.settings.arms if arm.finished is not None]
+    trained += [(arm, n, finished_draw(study, n)) for arm, n in finished]
+    return [_row(run_folder(study, *run), *run, running) for run in trained]
 
 
 def _checks(study: Study, running: bool) -> list[dict[str, Any]]:

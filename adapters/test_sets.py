@@ -128,8 +128,8 @@ def _facts(
         image, properties = reader.read_images([str(path) for path in files.images])
         label, _ = reader.read_seg(str(files.label))
         spacing = physical(properties["spacing"])
-        if spacing is None:
-            raise InputError(f"strata by volume or diameter need images with a physical size, found {files.images[0]}.")
+        if spacing is None or len(spacing) < 3:
+            raise InputError(f"strata need volumes with a physical size, found the flat image {files.images[0]}.")
         voxel = float(np.prod(spacing))
         for structure, values in structures.items():
             mask = np.isin(label[0], values)

@@ -19,7 +19,8 @@ from ..metrics import METRICS, case_scores
 from .dataset import CaseFiles, Label, NnunetDataset
 
 NO_SPACING = 999
-"""Slice spacing that nnU-Net's reader of natural images makes up."""
+"""Spacing along the missing axis that nnU-Net's readers make up: of natural images; of other flat images this times
+their largest spacing."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,14 @@ def score_case(
         reference: Reference label map.
         predicted: Predicted label map of the same shape.
         scoring: What is scored.
-        spacing: Voxel size along the axes of the maps, mm; None when the images have no physical size.
+        spacing: Voxel size along the axes of the maps (flat images: the last two), mm; None when the images have no
+            physical size.
 
     Yields:
         Rows of `structure`, `metric`, `score`; see `case_scores` for what absent and missed structures get.
     """
+    if spacing is not None and len(spacing) < reference.ndim:
+        reference, predicted = reference[0], predicted[0]
     counted = None if scoring.ignore is None else reference != scoring.ignore
     foreground = (predicted > 0) | (reference > 0 if counted is None else counted & (reference > 0))
     for name, label in scoring.structures.items():
@@ -123,8 +127,11 @@ def score_case(
 
 
 def physical(spacing: Any) -> tuple[float, ...] | None:
-    """Voxel size, mm, of an image as its reader tells it; None for natural images."""
-    return None if spacing[0] == NO_SPACING else tuple(float(step) for step in spacing)
+    """Voxel size, mm, of an image as its reader tells it: two axes for flat images, None for natural ones."""
+    first, *others = (float(step) for step in spacing)
+    if first == NO_SPACING:
+        return None
+    return tuple(others) if first >= 0.999 * NO_SPACING * max(others) else (first, *others)
 
 
 def score_folder(

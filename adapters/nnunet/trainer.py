@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from ..sections import TrainingSettings
 from .trainers import trainer_class
@@ -44,6 +45,7 @@ class _Pilot:
     optimiser: str = "SGD"
     momentum: float | None = None
     precision: str | None = None
+    ends_epochs_itself: bool = False
     on_epoch: Callable[[int], None] = staticmethod(lambda epoch: None)
     """Called with the number of finished epochs."""
 
@@ -93,7 +95,14 @@ class _Pilot:
         super().on_train_epoch_start()  # type: ignore[misc]
 
     def on_epoch_end(self) -> None:
-        """Stock bookkeeping without a redrawn figure and a `best` checkpoint that pilots never use."""
+        """Stock bookkeeping without a redrawn figure and a `best` checkpoint that pilots never use.
+
+        A trainer that ends its epochs in a way of its own keeps it.
+        """
+        if self.ends_epochs_itself:
+            super().on_epoch_end()  # type: ignore[misc]
+            self.on_epoch(self.current_epoch)
+            return
         self.logger.log("epoch_end_timestamps", time.time(), self.current_epoch)
         finished = self.current_epoch + 1
         if finished % self.save_every == 0 and finished < self.num_epochs:
@@ -116,7 +125,8 @@ class _Pilot:
 def pilot_trainer(name: str) -> Any:
     """The pilot that runs a trainer of nnU-Net's or of the user's own; see `find_trainer`."""
     base = trainer_class(name)
-    return type(f"Pilot_{base.__name__}", (_Pilot, base), {})
+    own = base.on_epoch_end is not nnUNetTrainer.on_epoch_end
+    return type(f"Pilot_{base.__name__}", (_Pilot, base), {"ends_epochs_itself": own})
 
 
 def _in_bfloat16(forward: Callable[[torch.Tensor], Any]) -> Callable[[torch.Tensor], Any]:

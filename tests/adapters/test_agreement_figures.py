@@ -16,14 +16,13 @@ from dicecast.adapters.agreement_figures import (
     size_boxes_figure,
     write_agreement_figures,
 )
-from dicecast.forecast.agreement import (
+from dicecast.forecast.agreement import bland_altman, volume_regression
+from dicecast.forecast.errors import InputError, StorageError
+from dicecast.forecast.run_agreement import (
     RunAgreement,
-    bland_altman,
     run_agreement,
     scores_by_size,
-    volume_regression,
 )
-from dicecast.forecast.errors import InputError, StorageError
 from dicecast.forecast.scores import validate_scores
 
 ARMS = ("2d", "3d_fullres", "3d_fullres+synthetic and more")
