@@ -115,7 +115,7 @@ def regression_figure(found: VolumeRegression, path: Path, title: str = "") -> l
         InputError: No case to draw.
     """
     _refuse_empty(found.n, "a regression figure")
-    figure, axes = _figure(title, height_cm=11)
+    figure, axes = _figure(title, height_cm=12)
     top = 1.05 * float(max(found.reference.max(), found.predicted.max())) or 1.0
     axes.plot([0, top], [0, top], color=GREY, linestyle="--", linewidth=1, label="identity")
     axes.plot(found.reference, found.predicted, "o", color=BLUE, alpha=0.7, markersize=4, markeredgewidth=0)
@@ -133,8 +133,8 @@ def regression_figure(found: VolumeRegression, path: Path, title: str = "") -> l
     axes.set_aspect("equal")
     axes.set_xlabel(f"reference volume, {found.unit}")
     axes.set_ylabel(f"predicted volume, {found.unit}")
-    axes.legend(fontsize=8, loc="upper left")
-    _footnote(figure, _cases(found.n) + (f"; {found.note}" if found.note else ""))
+    axes.plot([], [], " ", label=_cases(found.n) + (f"; {found.note}" if found.note else ""))
+    _legend_below(figure)
     return save_figure(figure, path)
 
 

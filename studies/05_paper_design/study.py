@@ -1,7 +1,7 @@
 """The plateau paper's design, reduced: study.py phantom | hippocampus [--dataset DIR] [--folder DIR].
 
-Makes (or goes on with) a study under `--folder`, by the commands anyone would use, and copies its report, scores, figures
-and agreement here. Interrupt at any time; the same command goes on.
+Makes (or goes on with) a study under `--folder`, by the commands anyone would use, and copies its report, scores,
+figures and agreement here. Interrupt at any time; the same command goes on.
 """
 
 from __future__ import annotations
