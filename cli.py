@@ -26,7 +26,9 @@ app = typer.Typer(
 DEBUG = "DICECAST_DEBUG"
 
 StudyPath = Annotated[Path, typer.Argument(help="Study folder.", show_default=False)]
-SourcePath = Annotated[Path, typer.Argument(help="Study folder or scores CSV.", show_default=False)]
+SourcePath = Annotated[
+    Path, typer.Argument(help="Study folder, scores CSV or folder of nnU-Net results.", show_default=False)
+]
 Json = Annotated[
     str | None,
     typer.Option(
@@ -74,6 +76,9 @@ Arm = Annotated[str | None, typer.Option(help="Only this arm.", show_default=Fal
 Structure = Annotated[str | None, typer.Option(help="Only this structure.", show_default=False)]
 TestSet = Annotated[str | None, typer.Option(help="Only this test set, such as cross-validation.", show_default=False)]
 Stratum = Annotated[str | None, typer.Option(help="Only this stratum; all: the whole test set.", show_default=False)]
+Metric = Annotated[
+    str | None, typer.Option(help="By this metric.  \\[default: the study's, else dice]", show_default=False)
+]
 Left = Annotated[
     int | None, typer.Option(help="Cases that could still be annotated.  \\[default: unknown]", show_default=False)
 ]
@@ -278,12 +283,12 @@ def init(
         configuration,
         sizes,
         draws,
+        trainer,
         training,
         folder=study,
         dataset=dataset,
         seed=seed,
         cases_table=cases,
-        trainer=trainer,
         schedule_check=schedule_check,
         settings=settings,
         folds=folds,
@@ -349,9 +354,7 @@ def forecast_command(
         str | None, typer.Option(help="Only this metric.  \\[default: those with a curve]", show_default=False)
     ] = None,
     test_set: TestSet = None,
-    stratum: Annotated[
-        str | None, typer.Option(help="Only this stratum; all is the whole.", show_default=False)
-    ] = None,
+    stratum: Stratum = None,
     pooled: Annotated[
         bool, typer.Option("--pooled", help="Count voxels over all test cases before taking the ratio.")
     ] = False,
@@ -430,13 +433,26 @@ def recommend(
     annotated: Annotated_ = None,
     arm: Arm = None,
     structure: Structure = None,
+    metric: Metric = None,
+    test_set: TestSet = None,
+    stratum: Stratum = None,
     target: Json = None,
     strict: Strict = False,
 ) -> int:
     """Say what to do next: annotate more, stop, train more pilots, or cannot tell; with the reason."""
     from .adapters import commands
 
-    wishes = commands.Wishes(level=level, eps=eps, seed=seed, annotated=annotated, arm=arm, structure=structure)
+    wishes = commands.Wishes(
+        level=level,
+        eps=eps,
+        seed=seed,
+        annotated=annotated,
+        arm=arm,
+        structure=structure,
+        metric=metric,
+        test_set=test_set,
+        stratum=stratum,
+    )
     asked = commands.Asked(
         goal=commands.goal_of(target_score, per_point),
         per_case=commands.costs_by_arm(per_case),
@@ -458,7 +474,10 @@ def recommend(
 def simulate(
     source: Annotated[
         Path | None,
-        typer.Argument(help="Study folder or scores CSV; without it a guess is needed.", show_default=False),
+        typer.Argument(
+            help="Study folder, scores CSV or folder of nnU-Net results; without it a guess is needed.",
+            show_default=False,
+        ),
     ] = None,
     start: Annotated[int | None, typer.Option(help="Guess: cases annotated at the start.", show_default=False)] = None,
     score: Annotated[

@@ -26,8 +26,9 @@ from ..forecast.run_agreement import (
     sizes_compared,
 )
 from ..forecast.scores import CROSS_VALIDATION, KEY, TEST, TEXT_DEFAULTS
-from .agreement_figures import file_name, size_boxes_figure, write_agreement_figures
+from .agreement_figures import size_boxes_figure, write_agreement_figures
 from .agreement_report import agreement_block
+from .figures import file_name
 from .nnunet.scoring import annotated_by
 from .progress import progress_bars
 from .run_scores import annotator_ceilings

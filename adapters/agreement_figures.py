@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from ..forecast.agreement import BlandAltman, ConfidenceInterval, VolumeRegressi
 from ..forecast.errors import InputError
 from ..forecast.run_agreement import RunAgreement
 from ..forecast.types import FloatArray
-from .figures import save_figure
+from .figures import file_name, save_figure
 from .metrics import METRICS
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.35"
@@ -62,11 +61,6 @@ def write_agreement_figures(found: RunAgreement, folder: Path) -> list[Path]:
     if found.dice_by_volume is not None and found.dice_by_volume.n:
         written += dice_volume_figure(found, folder / f"{name}-dice-by-volume", title)
     return written
-
-
-def file_name(text: str) -> str:
-    """What a figure is called, made into a name that every file system takes."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")
 
 
 def bland_altman_figure(found: BlandAltman, path: Path, title: str = "") -> list[Path]:

@@ -166,7 +166,7 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
         value, least = getattr(asked, name), 1 if name == "look_ahead" else 0
         if value is not None and value < least:
             raise InputError(f"--{name.replace('_', '-')} must be >= {least}, found {value}.")
-    read = read_source(source, dataclasses.replace(wishes, left=asked.left))
+    read = read_source(source, dataclasses.replace(wishes, left=asked.left, deciding=True))
     arms = sorted({curve.arm for curve in read.curves})
     unknown = [arm for arm in asked.per_case if arm and arm not in arms]
     if unknown:
@@ -296,7 +296,7 @@ def terms_of(
 
 
 def _truths_of_source(source: Path, wishes: Wishes, reach: int | None, count: int, seed: int) -> list[Truth]:
-    read = read_source(source, dataclasses.replace(wishes, seed=seed))
+    read = read_source(source, dataclasses.replace(wishes, seed=seed, deciding=True))
     curves = [curve for curve in read.curves if len(curve.sizes) >= FEWEST_SIZES]
     if len(curves) != 1:
         names = ", ".join(curve.name for curve in curves) or "none with three sizes"

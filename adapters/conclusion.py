@@ -175,7 +175,7 @@ def _situation(
         return None
     waiting = study.hidden if replay else study.waiting
     listed = len(waiting) if replay or waiting or listed_before else None
-    deadline = settings.cost.deadline_rounds
+    deadline, sizes = settings.cost.deadline_rounds, study.sizes()
     rounds_left = None if deadline is None else deadline - (len(study.batches) - 1)
     return Situation(
         goal=asked.goal or (None if goal.kind == PLATEAU else goal),
@@ -186,7 +186,7 @@ def _situation(
         look_ahead=asked.look_ahead,
         history=tuple(past),
         tolerances=settings.stability,
-        training_limited=limited_by_training(curve, schedule, forecast.question.eps),
+        training_limited=limited_by_training(curve, schedule, forecast.question.eps, (sizes[0], sizes[-1])),
     )
 
 

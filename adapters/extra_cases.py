@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib
-import importlib.util
 import json
-import shlex
-import subprocess
+import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +16,9 @@ import pandas as pd
 
 from ..forecast.errors import InputError, WorkError
 from .files import write_json
+from .generators import generate
 from .nnunet.checks import check_cases
-from .nnunet.dataset import CaseFiles, NnunetDataset, read_dataset
+from .nnunet.dataset import CaseFiles, NnunetDataset, check_like, read_dataset
 from .sections import ExtraCasesSection
 from .tables import read_csv, write_csv
 
@@ -44,57 +43,98 @@ class ExtraCases:
         return tuple(order[:count])
 
 
+@dataclass(frozen=True)
+class ExtraSource:
+    """Where an arm's extra cases come from."""
+
+    asked: ExtraCasesSection
+    """As `study.toml` says it."""
+    placed: ExtraCasesSection
+    """With its folders and files found."""
+    study: Path
+    """The study folder."""
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Identity of the source; the same wherever the study lies."""
+        source = {name: value for name, value in dataclasses.asdict(self.asked).items() if name != "ratio"}
+        return hashlib.sha256(json.dumps([source, self.seed]).encode()).hexdigest()[:6]
+
+    @property
+    def place(self) -> Path:
+        """Where the study keeps what it knows of the source."""
+        return self.study / "extra" / self.key
+
+    @property
+    def raw(self) -> Path:
+        """Dataset folder that holds the cases."""
+        return self.place / "raw" if self.placed.folder is None else Path(self.placed.folder).expanduser()
+
+
 def extra_count(section: ExtraCasesSection, n: int) -> int:
     """Extra cases beside n annotated ones."""
     return round(section.ratio * n)
 
 
-def extra_key(section: ExtraCasesSection, seed: int) -> str:
-    """Identity of a source of extra cases."""
-    source = {name: value for name, value in dataclasses.asdict(section).items() if name != "ratio"}
-    return hashlib.sha256(json.dumps([source, seed]).encode()).hexdigest()[:6]
-
-
-def place_of(study: Path, key: str) -> Path:
-    """Where a study keeps what it knows of a source of extra cases."""
-    return study / "extra" / key
-
-
-def provide(study: Path, section: ExtraCasesSection, like: NnunetDataset, count: int, seed: int) -> None:
+def provide(source: ExtraSource, like: NnunetDataset, count: int, used: Mapping[str, str]) -> None:
     """Make sure that enough extra cases are at hand, checked and on record; does nothing when they are.
 
     Args:
-        study: The study folder.
-        section: Where they come from.
+        source: Where they come from.
         like: The study's dataset, whose channels and labels they must have.
         count: How many are needed.
-        seed: Seed of what is generated.
+        used: Digest of every image of the study, by case: none may be a source of lesions.
 
     Raises:
         InputError: Too few in a folder, or unusable ones.
         WorkError: The command or callable failed or wrote too few.
     """
-    place = place_of(study, extra_key(section, seed))
-    known = _known(place)
-    if len(known) >= count:
+    known = _known(source.place)
+    missing = count - len(known)
+    if missing <= 0:
         return
-    folder = place / "raw" if section.folder is None else Path(section.folder).expanduser()
-    if section.folder is None:
-        _generate(section, like, folder, count - len(known), seed, len(known))
-    dataset = read_dataset(folder)
-    _check_like(dataset, like)
+    if source.placed.folder is None:
+        _grow(source, like, missing, set(known["case"]), used)
+    dataset = read_dataset(source.raw)
+    check_like(dataset, like, "extra cases")
     new = [case for case in dataset.cases if case not in set(known["case"])]
-    if len(new) + len(known) < count:
-        kind = InputError if section.folder is not None else WorkError
+    if len(new) < missing:
+        kind = WorkError if source.placed.folder is None else InputError
         raise kind(
-            f"{folder}: extra cases in a ratio of {section.ratio:g} need {count} cases, found "
+            f"{source.raw}: extra cases in a ratio of {source.asked.ratio:g} need {count} cases, found "
             f"{len(new) + len(known)}. Add cases or lower the ratio."
         )
-    facts = list(check_cases(dataset, new))
     block = 0 if known.empty else int(known["block"].astype(int).max()) + 1
+    chosen = np.random.default_rng([source.seed, 19, block]).permutation(new)[:missing]
+    facts = check_cases(dataset, sorted(map(str, chosen)))
     rows = pd.DataFrame([{"case": fact.case, "block": str(block), "digest": fact.digest} for fact in facts])
-    write_json(place / "source.json", {**dataclasses.asdict(section), "folder": str(dataset.folder), "seed": seed})
-    write_csv(pd.concat([known, rows], ignore_index=True), place / "cases.csv")
+    write_json(source.place / "source.json", {**dataclasses.asdict(source.asked), "seed": source.seed})
+    write_csv(pd.concat([known, rows], ignore_index=True), source.place / "cases.csv")
+
+
+def _grow(source: ExtraSource, like: NnunetDataset, count: int, known: set[str], used: Mapping[str, str]) -> None:
+    """Generate cases in a draft folder and move them to the others once all are there."""
+    for left in source.place.glob("writing-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    draft, start = source.place / f"writing-{os.getpid()}", len(known)
+    draft.mkdir(parents=True)
+    generate(source.placed, like, draft, source.place / "log.txt", count, start, source.seed, used)
+    for name in ("imagesTr", "labelsTr"):
+        if not (draft / name).is_dir():
+            raise WorkError(
+                f"{draft}: a generator must write imagesTr, labelsTr and dataset.json (nnU-Net raw layout), found no "
+                f"{name}. Its output is in {source.place / 'log.txt'}."
+            )
+        (source.raw / name).mkdir(parents=True, exist_ok=True)
+        for path in sorted((draft / name).iterdir()):
+            if path.name.removesuffix(str(like.declared["file_ending"])) in known:
+                raise WorkError(f"{path}: a generator must give every case a new name, found it twice. Use {{start}}.")
+            os.replace(path, source.raw / name / path.name)
+    for path in sorted(draft.glob("*.*")):
+        target = path.name if path.name == "dataset.json" or not start else f"{path.stem}-{start}{path.suffix}"
+        os.replace(path, source.raw / target)
+    shutil.rmtree(draft)
 
 
 def _known(place: Path) -> pd.DataFrame:
@@ -104,88 +144,21 @@ def _known(place: Path) -> pd.DataFrame:
     )
 
 
-def at_hand(study: Path, section: ExtraCasesSection, seed: int) -> tuple[ExtraCases, dict[str, str]]:
-    """The extra cases on record, and their digests by name."""
-    key = extra_key(section, seed)
-    place = place_of(study, key)
-    known = _known(place)
-    dataset = read_dataset(place / "raw" if section.folder is None else Path(section.folder).expanduser())
+def at_hand(source: ExtraSource) -> tuple[ExtraCases, dict[str, str]]:
+    """The extra cases on record, and their digests by name.
+
+    Raises:
+        InputError: A case is no longer there.
+    """
+    known, dataset = _known(source.place), read_dataset(source.raw)
     gone = [case for case in known["case"] if case not in dataset.cases]
     if gone:
         raise InputError(f"{dataset.folder}: extra case {gone[0]!r} is no longer there. Put it back.")
-    name = {case: f"extra-{key}-{case}" for case in known["case"]}
+    name = {case: f"extra-{source.key}-{case}" for case in known["case"]}
     blocks = known.groupby(known["block"].astype(int), sort=True)["case"]
-    return (
-        ExtraCases(
-            key,
-            {name[case]: dataset.cases[case] for case in known["case"]},
-            tuple(tuple(name[case] for case in sorted(block)) for _, block in blocks),
-        ),
-        {name[case]: digest for case, digest in zip(known["case"], known["digest"], strict=True)},
+    found = ExtraCases(
+        source.key,
+        {name[case]: dataset.cases[case] for case in known["case"]},
+        tuple(tuple(name[case] for case in sorted(block)) for _, block in blocks),
     )
-
-
-def _check_like(dataset: NnunetDataset, like: NnunetDataset) -> None:
-    for key in ("channel_names", "labels", "file_ending"):
-        if dataset.declared[key] != like.declared[key]:
-            raise InputError(
-                f"{dataset.folder / 'dataset.json'}: {key} of extra cases must be that of {like.folder.name} "
-                f"{like.declared[key]}, found {dataset.declared[key]}. Convert them."
-            )
-
-
-def _generate(section: ExtraCasesSection, like: NnunetDataset, folder: Path, count: int, seed: int, start: int) -> None:
-    """Let the source write cases `start` to `start + count - 1`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if section.lesions is not None:
-        from .examples.lesions import write_synthetic
-
-        assert section.organ is not None and section.lesion is not None
-        healthy = read_dataset(Path(section.lesions).expanduser())
-        write_synthetic(
-            healthy.cases, like.declared, folder, count, seed, start, organ=section.organ, lesion=section.lesion
-        )
-    elif section.callable is not None:
-        _call(section.callable, folder, count, start, seed)
-    else:
-        assert section.command is not None
-        _command(section.command, folder, count, start, seed)
-
-
-def _call(target: str, folder: Path, count: int, start: int, seed: int) -> None:
-    module, _, function = target.rpartition(":")
-    try:
-        if module.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(
-                f"dicecast_extra_{Path(module).stem}", Path(module).expanduser()
-            )
-            assert spec is not None and spec.loader is not None
-            found = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(found)
-        else:
-            found = importlib.import_module(module)
-        write = getattr(found, function)
-    except (ImportError, OSError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"extra_cases.callable must be module:function or file.py:function, found {target!r}: {error}. Correct it."
-        ) from error
-    try:
-        write(folder=folder, count=count, start=start, seed=seed)
-    except Exception as error:  # whatever the user's function raises
-        raise WorkError(f"extra_cases.callable {target!r} failed: {type(error).__name__}: {error}.") from error
-
-
-def _command(template: str, folder: Path, count: int, start: int, seed: int) -> None:
-    values = {"folder": str(folder), "count": str(count), "start": str(start), "seed": str(seed)}
-    try:
-        words = [word.format(**values) for word in shlex.split(template)]
-    except (ValueError, KeyError, IndexError) as error:
-        raise InputError(
-            f"extra_cases.command may hold {{folder}}, {{count}}, {{start}} and {{seed}}, found {template!r}: {error}."
-        ) from error
-    try:
-        done = subprocess.run(words, check=False)
-    except OSError as error:
-        raise InputError(f"extra_cases.command cannot be started: {words[0]}: {error.strerror}.") from error
-    if done.returncode:
-        raise WorkError(f"extra_cases.command ended with exit code {done.returncode}: {shlex.join(words)}.")
+    return found, {name[case]: digest for case, digest in zip(known["case"], known["digest"], strict=True)}

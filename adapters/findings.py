@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..forecast.curve import Curve
+from ..forecast.scores import TEST, TEXT_DEFAULTS
 from .files import read_json
 from .nnunet.spec import RunStatus, run_status
 from .study import Study
@@ -49,7 +51,8 @@ class FalsePositives:
 def hours_per_run(study: Study) -> float | None:
     """Mean hours of the completed pilot runs; None before the first. nnU-Net's do not depend on the size."""
     done = [path for path in study.folder.glob("runs/*/n*/draw*") if run_status(path) is RunStatus.COMPLETED]
-    hours = [sum(read_json(path / "run.json")["seconds"].values()) / 3600 for path in done]
+    taken = [read_json(path / "run.json")["seconds"] for path in done]
+    hours = [sum(seconds.values()) / 3600 for seconds in taken if "training" in seconds]
     return float(np.mean(hours)) if hours else None
 
 
@@ -61,22 +64,31 @@ def schedule_checks(study: Study) -> list[ScheduleCheck]:
         if run_status(path.parent) is not RunStatus.COMPLETED or run_status(plain) is not RunStatus.COMPLETED:
             continue
         made = read_json(path)
-        tables = [read_scores(folder / "scores.csv") for folder in (plain, path.parent)]
-        for structure in tables[0]["structure"].unique():
-            means = [_mean_dice(table, structure) for table in tables]
-            if np.all(np.isfinite(means)):
-                found.append(ScheduleCheck(made["arm"], structure, made["n"], *means))
+        metric = study.settings.scores.curve_metrics[0]
+        plain_scores, doubled = (_by_case(folder / "scores.csv", metric) for folder in (plain, path.parent))
+        for structure in plain_scores.columns.intersection(doubled.columns):
+            pair = pd.concat([plain_scores[structure], doubled[structure]], axis=1).dropna()
+            if len(pair):
+                found.append(ScheduleCheck(made["arm"], str(structure), made["n"], *map(float, pair.mean())))
     return found
 
 
-def _mean_dice(table: pd.DataFrame, structure: str) -> float:
-    rows = table[(table["structure"] == structure) & (table["metric"] == "dice")]
-    return float(rows["score"].mean())
+def _by_case(path: Path, metric: str) -> pd.DataFrame:
+    """Scores on the test set that decides: test cases by structure."""
+    table = read_scores(path)
+    rows = table[(table["metric"] == metric) & (table["test_set"] == TEST)]
+    return rows.pivot(index="case", columns="structure", values="score")
 
 
-def limited_by_training(curve: Curve, checks: Sequence[ScheduleCheck], eps: float) -> str | None:
-    """The sentence that says a curve is limited by training, if a check of its smallest or largest size says so."""
-    ends = (curve.sizes[0], curve.sizes[-1])
+def limited_by_training(curve: Curve, checks: Sequence[ScheduleCheck], eps: float, ends: tuple[int, int]) -> str | None:
+    """The sentence that says a curve is limited by training, if a check of its smallest or largest size says so.
+
+    Args:
+        curve: The curve.
+        checks: Every check there is.
+        eps: What a rise must exceed, score units.
+        ends: Smallest and largest size trained.
+    """
     own = [c for c in checks if c.arm == curve.arm and c.structure == curve.structure and c.n in ends]
     risen = [check for check in own if check.rise > eps]
     if not risen:
@@ -91,6 +103,7 @@ def limited_by_training(curve: Curve, checks: Sequence[ScheduleCheck], eps: floa
 def false_positives(scores: pd.DataFrame) -> list[FalsePositives]:
     """Per arm and structure, at the largest size, over the test cases without the structure."""
     found = []
+    scores = scores[(scores["test_set"] == TEST) & (scores["stratum"] == TEXT_DEFAULTS["stratum"])]
     for (arm, structure), group in scores.groupby(["arm", "structure"], sort=False):
         absent = group[group["metric"].isin(["false_positive", "false_positive_ml"])]
         largest = absent[absent["n_cases"] == absent["n_cases"].max()]

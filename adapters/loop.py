@@ -20,6 +20,7 @@ from .nnunet.spec import PilotSpec, RunStatus, remove_checkpoints, run_status
 from .prepare import StepsWatcher, prepare
 from .specs import check_arms, check_specs, pilot_specs, structures_of
 from .study import Study, locked, open_study, read_rounds, write_round
+from .test_sets import extra_digests
 
 RunsWatcher = Callable[[Sequence[PilotSpec], Outcome], None]
 
@@ -111,6 +112,8 @@ def _adopt_new_cases(study: Study, dataset: NnunetDataset, watchers: Watchers) -
     patient = {**{case: case for case in new}, **study.patient}
     digest = {**study.digest, **{case: fact.digest for case, fact in facts.items()}}
     refuse_shared(study.test, [c for batch in study.batches for c in batch] + new, patient, digest)
+    elsewhere = extra_digests(study.folder)
+    refuse_shared(list(elsewhere), new, {}, {**digest, **elsewhere})
     rows = [
         {
             "case": c,
@@ -138,6 +141,8 @@ def _start_replay(study: Study) -> Study:
             f"{study.folder}: a replay must be chosen at the first run, but this study was run without --replay: its "
             "plans have seen the whole pool. Make a new study for the replay."
         )
+    if any(arm.finished is not None for arm in study.settings.arms):
+        raise InputError(f"{study.folder / 'study.toml'}: a replay goes without finished models. Remove finished.")
     pool = study.batches[0]
     start = max(study.settings.pilots.sizes, default=0)
     if not 2 <= start < len(pool):
@@ -221,7 +226,7 @@ def _train(specs: list[PilotSpec], pool: Workers, watchers: Watchers) -> None:
 
 def _is_scored(spec: PilotSpec) -> bool:
     path = spec.folder / "scoring.json"
-    return path.is_file() and read_json(path) == spec.scoring.document()
+    return path.is_file() and read_json(path) == spec.scored_by()
 
 
 def _free_disk(study: Study) -> None:

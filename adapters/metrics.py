@@ -226,8 +226,8 @@ def pooled(counts: Mapping[str, float]) -> dict[str, float | None]:
         counts: `tp`, `fp`, `fn` and `tn`, voxels.
 
     Returns:
-        dice, f1, jaccard, recall, precision, specificity and accuracy; None where undefined: the first five when
-        no reference voxel is counted.
+        dice, f1, jaccard, recall, precision, specificity and accuracy; None when no reference voxel is counted, so that
+        every curve is about the cases that contain the structure.
     """
     tp, fp, fn, tn = (float(counts[name]) for name in ("tp", "fp", "fn", "tn"))
     contained = tp + fn > 0
@@ -238,8 +238,8 @@ def pooled(counts: Mapping[str, float]) -> dict[str, float | None]:
         "jaccard": tp / (tp + fp + fn) if contained else None,
         "recall": tp / (tp + fn) if contained else None,
         "precision": tp / max(tp + fp, 1) if contained else None,
-        "specificity": _share(tn, tn + fp),
-        "accuracy": _share(tp + tn, tp + fp + fn + tn),
+        "specificity": _share(tn, tn + fp) if contained else None,
+        "accuracy": _share(tp + tn, tp + fp + fn + tn) if contained else None,
     }
 
 
@@ -282,9 +282,11 @@ def _presence(case: _Case) -> dict[str, Score]:
 
 def _overlap(case: _Case) -> dict[str, Score]:
     scores: dict[str, Score] = {**case.counts, **pooled(case.counts)}
-    if case.foreground is not None:
+    if case.foreground is not None and case.reference_voxels:
         correct = np.sum(case.foreground & (case.reference == case.predicted))
         scores["accuracy_foreground"] = _share(float(correct), float(np.sum(case.foreground)))
+    elif case.foreground is not None:
+        scores["accuracy_foreground"] = None
     return scores
 
 

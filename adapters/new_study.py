@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import tomlkit
 
 from .metrics import DEFAULT_METRICS, METRICS
 from .nnunet.dataset import NnunetDataset
@@ -39,7 +40,7 @@ TEMPLATE = """\
 # were made: give changed ones an [[arm]] of their own.
 
 [study]
-format = 1
+format = 2
 name = {name}
 dataset = {dataset}
 seed = {seed}
@@ -53,6 +54,7 @@ group_by = "patient"
 # [[test.extra]]      # another test set, say of another hospital, scored beside the first
 # name = "hospital B"
 # dataset = "Dataset101_HospitalB"
+# cases = ["b_001", "b_002"]   # left out: all
 # [[test.annotator]]  # a further reference of the test set by one annotator: a folder of label files
 # name = "reader 1"
 # labels = "labels_reader1"
@@ -78,13 +80,16 @@ iterations = {iterations}   # per epoch
 # plans = "nnUNetResEncUNetMPlans"      # or a plans file; trainer = "file.py:Class"
 # spacing = [2.0, 1.0, 1.0]             # mm, axes as in the image array
 # normalisation = "clip"                # "ct", "z-score", "clip" (percentiles of each case), "window"
-# window = [-175, 250]
+# clip = [0.5, 99.5]                    # percentiles, for "clip"
+# window = [-175, 250]                  # intensities, for "window"
 # crop = {{ structure = "kidney", margin_mm = 20, test = "reference" }}   # test: or an arm, for coarse to fine
 # extra_cases = {{ ratio = 3, folder = "Dataset102_Synthetic" }}
 # extra_cases = {{ ratio = 3, lesions = "Dataset103_Healthy", organ = "kidney", lesion = "tumour" }}
+# a command or callable writes imagesTr, labelsTr and dataset.json into folder; a callable is called with these keywords
 # extra_cases = {{ ratio = 3, command = "python make.py {{folder}} {{count}} {{start}} {{seed}}" }}   # or callable
 # pretrained = "checkpoint_final.pth"
 # finished = {{ folder = "nnUNetTrainer__nnUNetPlans__3d_fullres", n = 300, splits = "splits_final.json" }}
+#   a model that nnU-Net trained on all n cases, as the largest pilot; may also name folds and checkpoint
 
 [scores]           # may be changed at any time: `run` scores the kept predictions anew
 structures = {structures}    # names from dataset.json and unions; empty scores all of them
@@ -199,23 +204,16 @@ def _arm_toml(asked: NewStudy, configuration: str) -> str:
 
 
 def adopted_toml(asked: NewStudy, text: str, name: str, dataset: NnunetDataset) -> str:
-    """A `study.toml` for another dataset; lines of other keys and comments stay as they are."""
+    """A `study.toml` for another dataset; other keys and all comments stay as they are."""
+    document = tomlkit.parse(text)
     values: dict[tuple[str, str], Any] = {
         ("study", "name"): name,
         ("study", "dataset"): str(dataset.folder),
         ("test", "cases"): asked.test,
+        ("pilots", "sizes"): list(asked.sizes) or None,
+        ("pilots", "draws"): asked.draws,
     }
-    if asked.sizes:
-        values["pilots", "sizes"] = list(asked.sizes)
-    if asked.draws is not None:
-        values["pilots", "draws"] = asked.draws
-    lines, section = [], ""
-    for line in text.splitlines():
-        header = re.match(r"\[+([\w.]+)\]", line.strip())
-        section = header[1] if header else section
-        key = line.split("=")[0].strip()
-        comment = re.search(r"\s+#[^\"\]]*$", line)
-        if (section, key) in values:
-            line = f"{key} = {toml_value(values[section, key])}{comment[0] if comment else ''}"
-        lines.append(line)
-    return "\n".join(lines) + "\n"
+    for (table, key), value in values.items():
+        if value is not None:
+            document.setdefault(table, tomlkit.table())[key] = value
+    return tomlkit.dumps(document)

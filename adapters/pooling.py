@@ -18,7 +18,7 @@ def pooled_scores(scores: pd.DataFrame) -> pd.DataFrame:
         scores: A valid scores table with the metrics tp, fp, fn and tn per test case.
 
     Returns:
-        A valid scores table of dice, jaccard, recall, precision, specificity and accuracy without test cases. Cases
+        A valid scores table of dice, f1, jaccard, recall, precision, specificity and accuracy without test cases. Cases
         that do not contain the structure count too, with their false positives.
 
     Raises:
@@ -37,6 +37,6 @@ def pooled_scores(scores: pd.DataFrame) -> pd.DataFrame:
         {**dict(zip(keys, key, strict=True)), "metric": metric, "score": score}
         for key, counts in zip(sums.index, sums.to_dict("records"), strict=True)
         for metric, score in pooled({str(name): float(count) for name, count in counts.items()}).items()
-        if score is not None and metric != "f1"
+        if score is not None
     ]
     return validate_scores(pd.DataFrame(found), "pooled scores")

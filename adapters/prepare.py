@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .execution import Task, Workers
-from .extra_cases import extra_count, extra_key, provide
+from .extra_cases import extra_count, provide
 from .files import storage_errors
 from .nnunet.dataset import CaseFiles, NnunetDataset
 from .nnunet.planning import (
@@ -20,9 +20,10 @@ from .nnunet.planning import (
     read_plans,
 )
 from .run_scores import keep_references
-from .sections import ExtraCasesSection
-from .specs import Materials, extra_section, materials_of, preparation_of
+from .sections import ArmSection
+from .specs import Materials, extra_source, materials_of, preparation_of
 from .study import Study
+from .test_sets import extra_digests
 
 StepsWatcher = Callable[[str, int, int], None]
 
@@ -36,7 +37,7 @@ def prepare(study: Study, dataset: NnunetDataset, pool: Workers, step: StepsWatc
         pool: Does the work.
         step: Told what is being done, how much of it is done, and how much there is.
     """
-    _provide_extra_cases(study, dataset, pool, step)
+    _provide_extra_cases(study, dataset, step)
     materials = materials_of(study, dataset)
     preparations = {arm.name: preparation_of(study, arm, dataset) for arm in study.settings.arms}
     _plan_all(study, dataset, [*dict.fromkeys(preparations.values())], pool, step)
@@ -49,20 +50,17 @@ def prepare(study: Study, dataset: NnunetDataset, pool: Workers, step: StepsWatc
     return materials
 
 
-def _provide_extra_cases(study: Study, dataset: NnunetDataset, pool: Workers, step: StepsWatcher) -> None:
-    """Enough for every case there may ever be, so that a growing pool seldom needs more."""
-    known, seed = study.pool_sizes[-1] + len(study.waiting), study.settings.study.seed
-    wanted: dict[str, tuple[ExtraCasesSection, int]] = {}
-    for arm in study.settings.arms:
-        if arm.extra_cases is not None:
-            section = extra_section(study, arm)
-            key, count = extra_key(section, seed), extra_count(section, known)
-            wanted[key] = (section, max(count, wanted.get(key, (section, 0))[1]))
-    for number, (section, count) in enumerate(wanted.values()):
-        step("extra cases", number, len(wanted))
-        arguments = (study.folder, section, dataset, count, seed)
-        pool.run([Task("extra cases", _provide, arguments)]).raise_first()
-        step("extra cases", number + 1, len(wanted))
+def _provide_extra_cases(study: Study, dataset: NnunetDataset, step: StepsWatcher) -> None:
+    """In this process, so that an interrupt also reaches a generator."""
+    arms = [arm for arm in study.settings.arms if arm.extra_cases is not None]
+    used = {**study.digest, **extra_digests(study.folder)}
+    for number, arm in enumerate(arms):
+        step("extra cases", number, len(arms))
+        assert arm.extra_cases is not None
+        with storage_errors(study.folder):
+            provide(extra_source(study, arm), dataset, extra_count(arm.extra_cases, study.pool_sizes[-1]), used)
+    if arms:
+        step("extra cases", len(arms), len(arms))
 
 
 def _plan_all(
@@ -84,7 +82,7 @@ def preprocessing_tasks(study: Study, materials: Materials, preparations: Mappin
         preparation = preparations[arm.name]
         plans = read_plans(study.workspace, preparation)
         pool = {case: materials.dataset.cases[case] for batch in study.batches for case in batch}
-        extra = materials.extra[arm.name].files if arm.name in materials.extra else {}
+        extra = _needed_extra(study, materials, arm)
         kinds: dict[str | None, Mapping[str, CaseFiles]] = {None: {**pool, **extra}}
         if arm.crop is None or arm.crop.test == "reference":
             kinds.update(materials.test)
@@ -97,9 +95,14 @@ def preprocessing_tasks(study: Study, materials: Materials, preparations: Mappin
     return list(tasks.values())
 
 
-def _provide(study: Path, section: ExtraCasesSection, dataset: NnunetDataset, count: int, seed: int) -> None:
-    with storage_errors(study):
-        provide(study, section, dataset, count, seed)
+def _needed_extra(study: Study, materials: Materials, arm: ArmSection) -> dict[str, CaseFiles]:
+    """The extra cases that some run of an arm trains on now."""
+    if arm.extra_cases is None:
+        return {}
+    found, seed, largest = materials.extra[arm.name], study.settings.study.seed, study.sizes()[-1]
+    draws = range(max(study.settings.pilots.draws_at(n) for n in study.sizes()))
+    names = {name for draw in draws for name in found.first(extra_count(arm.extra_cases, largest), draw, seed)}
+    return {name: found.files[name] for name in sorted(names)}
 
 
 def _plan(workspace: Path, *more: Any) -> None:

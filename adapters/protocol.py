@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .nnunet.planning import PLANNERS
 from .sections import ArmSection, PilotSection
 from .study import Study
 
@@ -25,7 +26,9 @@ def protocol_words(study: Study) -> str:
         models = f"{pilots.folds} folds (80/20 of n), ensemble by {RULES[pilots.rules[0]]}"
     arms = [f"{arm.name}: {', '.join(filter(None, _arm_words(arm, pilots)))}" for arm in study.settings.arms]
     mirroring = "with" if pilots.mirroring else "no"
-    return f"nnU-Net {'; '.join(arms)}; {models}; {mirroring} test-time mirroring; plans from the pool of round 0"
+    plans = "plans from the pool of round 0" if all(arm.plans in PLANNERS for arm in study.settings.arms) else ""
+    parts = [f"nnU-Net {'; '.join(arms)}", models, f"{mirroring} test-time mirroring", plans]
+    return "; ".join(filter(None, parts))
 
 
 def _arm_words(arm: ArmSection, pilots: PilotSection) -> Iterator[str]:

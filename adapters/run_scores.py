@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-from typing import Any
 
 import pandas as pd
 
@@ -11,7 +10,7 @@ from ..forecast.errors import InputError
 from ..forecast.run_agreement import AnnotatorCeiling, inter_annotator
 from ..forecast.scores import CROSS_VALIDATION, TEST, TEXT_DEFAULTS, validate_scores
 from ..forecast.strata import strata_of, stratification, with_strata
-from .files import read_json
+from .files import read_json, write_json
 from .nnunet.spec import RunStatus, protocol_hash, run_status
 from .specs import Materials
 from .study import Study
@@ -21,24 +20,20 @@ from .test_sets import annotator_agreement, reference_facts
 
 def keep_references(study: Study, materials: Materials) -> None:
     """Put on record what the references of the test set say, where strata or annotators need it."""
-    structures = materials.scoring.structures
-    facts, agreement = study.folder / "test_sets" / "facts.csv", study.folder / "test_sets" / "annotators.csv"
-    arguments = (materials.test[TEST], structures, materials.dataset.declared)
-    if study.settings.scores.strata and not _holds(facts, "structure", list(structures)):
-        write_csv(reference_facts(*arguments), facts)
-    names = ["majority", *materials.annotators]
-    if materials.annotators and not (_holds(agreement, "structure", list(structures)) and _names(agreement, names)):
-        found = annotator_agreement(arguments[0], materials.annotators, *arguments[1:])
-        write_csv(found, agreement)
-
-
-def _holds(path: Any, column: str, wanted: list[str]) -> bool:
-    return path.is_file() and set(wanted) <= set(read_csv(path)[column])
-
-
-def _names(path: Any, wanted: list[str]) -> bool:
-    table = read_csv(path)
-    return set(wanted) == {*table["a"], *table["b"]}
+    structures, folder = materials.scoring.structures, study.folder / "test_sets"
+    labels = {name: list(v) if isinstance(v, tuple) else [v] for name, v in structures.items()}
+    places = {name: str(next(iter(found.values())).parent) for name, found in materials.annotators.items()}
+    about = {"structures": labels, "strata": bool(study.settings.scores.strata), "annotators": places}
+    record = folder / "references.json"
+    if record.is_file() and read_json(record) == about:
+        return
+    test, declared = materials.test[TEST], materials.dataset.declared
+    if about["strata"]:
+        write_csv(reference_facts(test, structures, declared), folder / "facts.csv")
+    if places:
+        found = annotator_agreement(test, materials.annotators, structures, declared)
+        write_csv(found, folder / "annotators.csv")
+    write_json(record, about)
 
 
 def study_scores(study: Study) -> pd.DataFrame:
@@ -89,7 +84,8 @@ def decides(study: Study, metric: str, test_set: str, stratum: str) -> bool:
 
 def ensemble_scores(study: Study) -> pd.DataFrame:
     """Dice of every ensemble rule and every single fold: columns of `ensembles.csv`, empty where there are none."""
-    paths = sorted(study.folder.glob("runs/*/n*/draw*/ensembles.csv"))
+    arms = [glob.escape(arm.name) for arm in study.settings.arms]
+    paths = sorted(path for arm in arms for path in study.folder.glob(f"runs/{arm}/n*/draw*/ensembles.csv"))
     tables = [read_csv(path) for path in paths if run_status(path.parent) is RunStatus.COMPLETED]
     columns = ["n_cases", "arm", "draw", "test_set", "case", "rule", "structure", "metric", "score"]
     if not tables:

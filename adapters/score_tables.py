@@ -13,6 +13,7 @@ from ..forecast.run_agreement import MetricSummary, run_agreement
 from ..forecast.scores import CROSS_VALIDATION, TEST
 from .conclusion import Round
 from .metrics import METRICS
+from .pooling import COUNTS, pooled_scores
 from .run_scores import ensemble_scores
 from .screen import plain_table, score_words
 
@@ -30,7 +31,7 @@ def score_tables(result: Round) -> Iterator[RenderableType]:
         yield ensemble_table(ensembles, str(arm))
         yield Text("")
     held = result.scores[result.scores["test_set"] == CROSS_VALIDATION]
-    if len(held):
+    if (held["metric"] == result.study.settings.scores.curve_metrics[0]).any():
         yield cross_validation_table(held, result.study.settings.scores.curve_metrics[0])
 
 
@@ -39,14 +40,19 @@ def metrics_table(scores: pd.DataFrame, arm: str) -> Table:
     rows = scores[(scores["arm"] == arm) & (scores["test_set"] == TEST) & (scores["stratum"] == "all")]
     n = int(rows["n_cases"].max())
     rows = rows[rows["n_cases"] == n]
-    rows = rows[~rows["metric"].isin(NOT_AVERAGED)]
     structures = [str(name) for name in rows["structure"].unique()]
     found = {name: run_agreement(rows, arm, n, name) for name in structures}
     title = f"{arm} at {n} cases: mean ± SD over test cases (number, where undefined for some)"
     table = plain_table(title, "metric", "unit", *structures, narrow=True)
-    for metric in [name for name in rows["metric"].unique() if name != "missed"]:
+    shown = [name for name in rows["metric"].unique() if name not in (*NOT_AVERAGED, "missed")]
+    for metric in shown:
         cells = [next((one for one in found[name].metrics if one.metric == metric), None) for name in structures]
         table.add_row(*metric_words(str(metric)), *(_summary_words(one) for one in cells))
+    if set(COUNTS) <= set(rows["metric"]):
+        for metric, by_structure in pooled_scores(rows).groupby("metric", sort=False):
+            means = by_structure.groupby("structure")["score"].mean()
+            ratios = [score_words(float(means.get(name, float("nan")))) for name in structures]
+            table.add_row(", ".join([str(metric), "pooled"]), "", *ratios)
     missed = [found[name].missed for name in structures]
     if any(one is not None for one in missed):
         counts = ["-" if one is None else f"{one.missed} of {one.predictions}" for one in missed]

@@ -9,12 +9,13 @@ from typing import Any
 
 from ..forecast.errors import InputError
 from ..forecast.goal import PLATEAU, VALUE
-from ..forecast.scores import CROSS_VALIDATION
+from ..forecast.scores import CROSS_VALIDATION, DICE_LIKE
 from ..forecast.stability import Tolerances
+from ..forecast.strata import stratification
 from .metrics import DEFAULT_METRICS, METRICS
 
-FORMAT = 1
-"""Version of the study folder; a folder of a newer version is refused."""
+FORMAT = 2
+"""Version of the study folder; a folder of another version is refused."""
 OPTIMISERS = ("SGD", "AdamW")
 ENSEMBLES = ("vote", "logits", "softmax")
 NORMALISATIONS = ("ct", "z-score", "clip", "window")
@@ -94,8 +95,8 @@ class ExtraTestSection:
     def __post_init__(self) -> None:
         """Check ranges."""
         require(is_folder_name(self.name), "name", "must be usable as a folder name", self.name)
-        taken = self.name in ("test", CROSS_VALIDATION)
-        require(not taken, "name", f'must not be "test" or "{CROSS_VALIDATION}"', self.name)
+        taken = ("test", CROSS_VALIDATION, "facts", "annotators")
+        require(self.name not in taken, "name", f"must not be one of {', '.join(taken)}", self.name)
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ class AnnotatorSection:
     def __post_init__(self) -> None:
         """Check ranges."""
         require(is_folder_name(self.name), "name", "must be usable as a folder name", self.name)
+        require(self.name != "majority", "name", 'must not be "majority", the reference of the dataset', self.name)
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class TrainingSettings:
     patch: list[int] | None = None
     """Patch size, voxels in the order of the plan; the strides are planned anew for it."""
     foreground: float | None = None
-    """Share of the patches of a batch that must hold foreground."""
+    """Share of the patches of a batch that must hold foreground; nnU-Net rounds it: 0.33 of batch 4 is one patch."""
     precision: str | None = None
     """`bfloat16` runs the network in bfloat16 while training on a CPU, about 1.5 times faster where the CPU can;
     by default nnU-Net's own: mixed precision on CUDA, float32 elsewhere."""
@@ -390,8 +392,13 @@ class ScoreSection:
         """Check ranges."""
         unknown = [name for name in (*self.metrics, *self.curve_metrics) if name not in METRICS]
         require(not unknown, "metrics", f"must be of {', '.join(METRICS)}", unknown)
-        own = set(self.curve_metrics) <= set(self.metrics) and bool(self.curve_metrics)
-        require(own, "curve_metrics", "must be some of metrics", self.curve_metrics)
+        own = set(self.curve_metrics) <= set(self.metrics) & DICE_LIKE and bool(self.curve_metrics)
+        require(own, "curve_metrics", "must be some of metrics that grow towards a ceiling", self.curve_metrics)
+        for text in self.strata:
+            try:
+                stratification(text)
+            except InputError as error:
+                raise OutOfRangeError(str(error).rstrip(".")) from error
         for parts in self.unions.values():
             named = isinstance(parts, list) and parts and all(isinstance(one, str) for one in parts)
             require(bool(named), "unions", "must map names to lists of structures", parts)

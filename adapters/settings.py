@@ -98,9 +98,14 @@ def read_settings(path: Path) -> Settings:
 def parse_settings(raw: Mapping[str, Any], where: str) -> Settings:
     """Check a parsed `study.toml`; see `read_settings`."""
     version = raw.get("study", {}).get("format", FORMAT) if isinstance(raw.get("study"), dict) else FORMAT
+    if isinstance(version, int) and not isinstance(version, bool) and 1 <= version < FORMAT:
+        raise InputError(
+            f"{where}: the study was made by an older dicecast (format {version}, this one reads {FORMAT}); its runs "
+            "would not go with new ones. Make a new study, or finish this one with the older dicecast."
+        )
     if isinstance(version, int) and version > FORMAT:
         raise InputError(
-            f"{where}: the study was made by a newer dicecast (format {version}, this one reads up to {FORMAT}). "
+            f"{where}: the study was made by a newer dicecast (format {version}, this one reads {FORMAT}). "
             "Update dicecast."
         )
     _refuse_unknown(raw, {"arm", *SECTIONS}, where, "table")

@@ -12,11 +12,11 @@ import pandas as pd
 from ..forecast.curve import Curve, curves_from_scores, not_forecast
 from ..forecast.errors import InputError
 from ..forecast.forecast import Question
-from ..forecast.scores import CROSS_VALIDATION
+from ..forecast.scores import CROSS_VALIDATION, TEXT_DEFAULTS
 from .conclusion import study_question
 from .nnunet.results import read_results
 from .pooling import pooled_scores
-from .run_scores import curve_scores, study_scores
+from .run_scores import study_scores
 from .study import Study, open_study
 from .tables import read_scores
 
@@ -45,6 +45,8 @@ class Wishes:
     test_set: str | None = None
     stratum: str | None = None
     pooled: bool = False
+    deciding: bool = False
+    """Only the curves a decision is made by: the first metric, the test set, all of it, unless wished otherwise."""
 
     @property
     def plain(self) -> bool:
@@ -112,15 +114,24 @@ def _chosen(scores: pd.DataFrame, wishes: Wishes, study: Study | None, source: P
     """The scores that were wished for; without a wish, those that curves are made of by default."""
     if wishes.pooled:
         scores = pooled_scores(scores)
-    if study is not None and wishes.metric is None and wishes.test_set is None and not wishes.pooled:
-        scores = curve_scores(study, scores)
-    elif wishes.metric is None and (source.is_dir() or wishes.pooled):
-        scores = scores[scores["metric"] == "dice"]
-    if wishes.test_set is None and (scores["test_set"] != CROSS_VALIDATION).any():
-        scores = scores[scores["test_set"] != CROSS_VALIDATION]
+    usual = ["dice"] if study is None or wishes.pooled else study.settings.scores.curve_metrics
+    by_file = study is None and not source.is_dir() and not wishes.pooled and not wishes.deciding
+    if wishes.metric is None and not by_file:
+        scores = _if_any(scores, scores["metric"].isin(usual[:1] if wishes.deciding else usual))
+    if wishes.test_set is None:
+        scores = _if_any(scores, scores["test_set"] != CROSS_VALIDATION)
+    if wishes.deciding:
+        for column in ("test_set", "stratum"):
+            if getattr(wishes, column) is None:
+                scores = _if_any(scores, scores[column] == TEXT_DEFAULTS[column])
     for column in COLUMNS:
         scores = only(scores, column, getattr(wishes, column), source)
     return scores
+
+
+def _if_any(scores: pd.DataFrame, wanted: pd.Series[bool]) -> pd.DataFrame:
+    """The wanted rows, or all where there are none of them."""
+    return scores[wanted] if wanted.any() else scores
 
 
 def only(scores: pd.DataFrame, column: str, wanted: str | int | None, source: Path) -> pd.DataFrame:

@@ -12,17 +12,20 @@ from typing import Any
 
 from ..forecast.errors import InputError
 from ..forecast.scores import TEST
-from .extra_cases import ExtraCases, at_hand, extra_count
+from .extra_cases import ExtraCases, ExtraSource, at_hand, extra_count
 from .files import read_json
 from .nnunet.dataset import CaseFiles, Label, NnunetDataset
 from .nnunet.finished import finished_model
 from .nnunet.planning import PLANNERS, Preparation, check_preparation
 from .nnunet.scoring import Scoring, scored_structures
-from .nnunet.spec import FinishedModel, PilotSpec, RunStatus, run_status
+from .nnunet.spec import FinishedModel, PilotSpec, RunStatus, protocol_hash, run_status
 from .nnunet.trainers import find_trainer
-from .sections import ArmSection, ExtraCasesSection
+from .sections import ArmSection
 from .study import Study
 from .test_sets import annotator_labels, extra_test_set
+
+FINISHED = 1000
+"""The draw that a finished model counts as: none that is trained here."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def materials_of(study: Study, dataset: NnunetDataset) -> Materials:
     extra: dict[str, ExtraCases] = {}
     for arm in study.settings.arms:
         if arm.extra_cases is not None:
-            extra[arm.name], digests = at_hand(study.folder, extra_section(study, arm), study.settings.study.seed)
+            extra[arm.name], digests = at_hand(extra_source(study, arm))
             _refuse_test_images(study, arm, digests)
             trainable |= digests
     pool = {case: digest for case, digest in trainable.items() if case not in test[TEST]}
@@ -100,13 +103,17 @@ def _refuse_test_images(study: Study, arm: ArmSection, digests: Mapping[str, str
             )
 
 
-def extra_section(study: Study, arm: ArmSection) -> ExtraCasesSection:
-    """Where an arm's extra cases come from, with its folders found."""
-    section = arm.extra_cases
-    assert section is not None
-    places = {name: getattr(section, name) for name in ("folder", "lesions") if getattr(section, name) is not None}
-    found: dict[str, Any] = {name: str(study.raw(place)) for name, place in places.items()}
-    return dataclasses.replace(section, **found)
+def extra_source(study: Study, arm: ArmSection) -> ExtraSource:
+    """Where an arm's extra cases come from."""
+    asked = arm.extra_cases
+    assert asked is not None
+    found: dict[str, Any] = {
+        name: str(study.raw(getattr(asked, name))) for name in ("folder", "lesions") if getattr(asked, name) is not None
+    }
+    file, _, function = (asked.callable or "").rpartition(":")
+    if file.endswith(".py"):
+        found["callable"] = f"{study.trained(file)}:{function}"
+    return ExtraSource(asked, dataclasses.replace(asked, **found), study.folder, study.settings.study.seed)
 
 
 def preparation_of(study: Study, arm: ArmSection, dataset: NnunetDataset) -> Preparation:
@@ -160,12 +167,9 @@ def _finished(study: Study, arm: ArmSection) -> tuple[FinishedModel, list[str]] 
         return None
     where = f"{study.folder / 'study.toml'}, [[arm]] {arm.name}"
     asked = arm.finished
+    if arm.crop is not None:
+        raise InputError(f"{where}: finished does not go with crop: the model sees whole images. Give it its own arm.")
     places: dict[str, Any] = {name: str(study.trained(getattr(asked, name))) for name in ("folder", "splits")}
-    if asked.n > study.pool_sizes[-1]:
-        raise InputError(
-            f"{where}: finished.n must not exceed the pool of {study.pool_sizes[-1]} annotated cases, found {asked.n}. "
-            "Add the cases it was trained on to the dataset."
-        )
     return finished_model(dataclasses.replace(asked, **places), set(study.test), where)
 
 
@@ -177,6 +181,7 @@ def protocol_of(study: Study, arm: ArmSection, materials: Materials, preparation
     return {
         "configuration": arm.configuration,
         "trainer": arm.trainer,
+        "trainer_file": _file_digest(trainer_of(study, arm).rpartition(":")[0]),
         **dataclasses.asdict(arm.training(pilots)),
         "folds": pilots.folds,
         "ensemble": pilots.rules[0] if pilots.folds > 1 else "none",
@@ -188,9 +193,22 @@ def protocol_of(study: Study, arm: ArmSection, materials: Materials, preparation
         "clip": arm.clip,
         "window": arm.window,
         "crop": None if crop is None else dataclasses.asdict(crop),
+        "boxes": _boxes_protocol(study, arm, materials),
         "extra_cases": None if extra is None or arm.extra_cases is None else [extra.key, arm.extra_cases.ratio],
-        "pretrained": None if arm.pretrained is None else _digest(study.trained(arm.pretrained).read_bytes()),
+        "pretrained": None if arm.pretrained is None else _file_digest(str(study.trained(arm.pretrained))),
     }
+
+
+def _boxes_protocol(study: Study, arm: ArmSection, materials: Materials) -> str | None:
+    """Identity of the arm whose predictions say where test cases are cropped."""
+    if arm.crop is None or arm.crop.test == "reference":
+        return None
+    other = study.settings.arm(arm.crop.test)
+    return protocol_hash(protocol_of(study, other, materials, preparation_of(study, other, materials.dataset)))
+
+
+def _file_digest(path: str) -> str | None:
+    return _digest(Path(path).read_bytes()) if path else None
 
 
 def _digest(data: bytes) -> str:
@@ -242,11 +260,6 @@ def check_specs(study: Study, materials: Materials, device: str, workers: int) -
     return specs
 
 
-def finished_draw(study: Study, n: int) -> int:
-    """The draw that a finished model on n cases counts as: after those trained here."""
-    return study.settings.pilots.draws_at(n) if n in study.sizes() else 0
-
-
 class _Maker:
     """Makes the specs of one arm; what does not depend on the run is found once."""
 
@@ -268,6 +281,7 @@ class _Maker:
             n=n,
             draw=draw,
             cases={case: materials.dataset.cases[case] for case in study.ordering(draw)[:n]},
+            patient=study.patient,
             folds=pilots.folds,
             rules=tuple(pilots.rules),
             cross_validation=pilots.cross_validation,
@@ -302,24 +316,29 @@ class _Maker:
         if found is None or asked is None:
             return []
         model, cases = found
-        draw = finished_draw(self._study, asked.n)
+        where = f"{self._study.folder / 'study.toml'}, [[arm]] {self._arm.name}"
+        if asked.n > self._study.pool_sizes[-1]:
+            raise InputError(
+                f"{where}: finished.n must not exceed the pool of {self._study.pool_sizes[-1]} annotated cases, found "
+                f"{asked.n}. Add the cases it was trained on to the dataset."
+            )
         plain = self.spec(self._study.sizes()[0], 0)
         known = self._materials.dataset.cases
         gone = [case for case in cases if case not in known]
         if gone:
             raise InputError(
-                f"{self._study.folder / 'study.toml'}, [[arm]] {self._arm.name}: the finished model was trained on "
-                f"case {gone[0]!r}, which the dataset does not hold ({len(gone)} in all). Add them, or correct splits."
+                f"{where}: the finished model was trained on case {gone[0]!r}, which the dataset does not hold "
+                f"({len(gone)} in all). Add them, or correct splits."
             )
         return [
             dataclasses.replace(
                 plain,
-                folder=run_folder(self._study, self._arm.name, asked.n, draw),
+                folder=run_folder(self._study, self._arm.name, asked.n, FINISHED),
                 n=asked.n,
-                draw=draw,
+                draw=FINISHED,
                 cases={case: known[case] for case in cases},
                 finished=model,
-                notes=(f"not trained here: {model.folder.name}, folds {', '.join(map(str, model.folds))}",),
+                notes=tuple(model.differences(plain)),
             )
         ]
 
@@ -333,7 +352,8 @@ def check_protocol(spec: PilotSpec, study: Study) -> None:
     if run_status(spec.folder) is not RunStatus.COMPLETED:
         return
     made = read_json(spec.folder / "run.json")
-    before, now = made["protocol"], spec.protocol
+    model = None if spec.finished is None else spec.finished.document()
+    before, now = {**made["protocol"], "model": made.get("model")}, {**spec.protocol, "model": model}
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     if not changed and made["cases"] == list(spec.cases):
         return

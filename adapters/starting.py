@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,25 @@ def new_study(
     configuration: str,
     sizes: str | None,
     draws: str | None,
+    trainer: str,
     training: Mapping[str, Any],
     **plain: Any,
 ) -> NewStudy:
-    """The arguments of `init`, parsed; those in `plain` need no parsing."""
+    """The arguments of `init`, parsed; those in `plain` need no parsing.
+
+    Raises:
+        InputError: Something that cannot be read, or an option that a settings file decides.
+    """
+    if plain.get("settings") is not None:
+        given = {"configuration": configuration, **training, **{name: plain[name] for name in ("folds", "ensemble")}}
+        usual = {"configuration": NewStudy.configurations[0], "folds": NewStudy.folds, "ensemble": NewStudy.ensemble}
+        decided = [name for name, value in given.items() if value != usual.get(name)]
+        if decided or trainer != NewStudy.trainer:
+            option = (decided or ["trainer"])[0].replace("_", "-")
+            raise InputError(f"--{option} does not go with --settings: set it in that file, or in the new study.toml.")
     counts = whole_numbers(draws, "draws") if draws else []
     return NewStudy(
+        trainer=_absolute(trainer),
         test=None if test is None else _test_choice(test),
         configurations=tuple(name.strip() for name in configuration.split(",") if name.strip()),
         sizes=tuple(sorted(whole_numbers(sizes, "sizes"))) if sizes else (),
@@ -141,7 +155,7 @@ def _cost_words(study: Study, seconds_per_iteration: float | None) -> str:
     return (
         f"Round 0: {draws * len(arms)} runs, {models * len(arms)} models"
         f"{' and the schedule check' if checked else ''}, {iterations} iterations: {hours}, one after another; "
-        f"at most {gigabytes_needed(study):.2f} GB of preprocessed cases."
+        f"about {gigabytes_needed(study):.2f} GB of preprocessed cases."
     )
 
 
@@ -152,8 +166,21 @@ def _advice(study: Study) -> Iterator[str]:
             f"warning: {pilots.folds} folds can tie in a vote, and ties go to the lowest label, mostly background. "
             'An odd number of folds, or ensemble = "logits", avoids that.'
         )
+    for arm in study.settings.arms:
+        named = re.search(r"_(\d+)epochs?\b", arm.trainer)
+        epochs = arm.training(pilots).epochs
+        if named and int(named[1]) != epochs:
+            yield f"warning: arm {arm.name} trains {epochs} epochs, whatever {arm.trainer} says: set epochs."
+        if arm.pretrained is not None:
+            yield f"warning: arm {arm.name} starts from {arm.pretrained}: make sure it has not seen the test cases."
     if len(study.test) < 20:
         yield f"warning: {len(study.test)} test cases tell little; hold out 20 or more where you can."
+
+
+def _absolute(trainer: str) -> str:
+    """A trainer given by its file is found from here, and later from the study."""
+    file, colon, name = trainer.rpartition(":")
+    return f"{Path(file).expanduser().resolve()}:{name}" if colon else trainer
 
 
 def _test_choice(text: str) -> TestChoice:

@@ -15,7 +15,7 @@ from ..forecast.errors import InputError
 from .files import read_json
 from .loop import read_dataset_of
 from .nnunet.spec import RunStatus, run_status
-from .specs import check_arms, finished_draw, run_folder, structures_of
+from .specs import FINISHED, check_arms, run_folder, structures_of
 from .study import Study, is_running
 
 
@@ -70,9 +70,8 @@ def _runs(study: Study, running: bool) -> list[dict[str, Any]]:
         for arm in study.settings.arms
         for draw in range(study.settings.pilots.draws_at(n))
     ]
-    finished = [(arm.name, arm.finished.n) for arm in study.settings.arms if arm.finished is not None]
-    trained += [(arm, n, finished_draw(study, n)) for arm, n in finished]
-    return [_row(run_folder(study, *run), *run, running) for run in trained]
+    finished = [(arm.name, arm.finished.n, FINISHED) for arm in study.settings.arms if arm.finished is not None]
+    return [_row(run_folder(study, *run), *run, running) for run in [*trained, *finished]]
 
 
 def _checks(study: Study, running: bool) -> list[dict[str, Any]]:
@@ -156,7 +155,7 @@ def _summary(study: Study, document: dict[str, Any]) -> list[Text]:
         lines.append(
             Text(
                 f"{document['iterations']} training iterations are due (dicecast doctor --benchmark times one here); "
-                f"preprocessed cases take at most {document['gigabytes']:.2f} GB."
+                f"preprocessed cases take about {document['gigabytes']:.2f} GB."
             )
         )
     if document.get("new_cases"):

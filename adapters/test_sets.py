@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from scipy import ndimage
 from ..forecast.errors import InputError
 from .metrics import case_scores
 from .nnunet.checks import check_cases, reader_of, refuse_shared
-from .nnunet.dataset import CaseFiles, Label, NnunetDataset, read_dataset
+from .nnunet.dataset import CaseFiles, Label, NnunetDataset, check_like, read_dataset
 from .nnunet.scoring import physical
 from .sections import AnnotatorSection, ExtraTestSection
 from .tables import read_csv, write_csv
@@ -24,7 +24,6 @@ def extra_test_set(
     section: ExtraTestSection,
     like: NnunetDataset,
     pool: Mapping[str, str],
-    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, CaseFiles]:
     """The cases of an extra test set, fixed at the first call.
 
@@ -33,33 +32,49 @@ def extra_test_set(
         section: Names the dataset and its cases.
         like: The study's dataset, whose channels and labels it must have.
         pool: Digest of every case that may be trained on.
-        progress: Called with the number of cases looked into.
 
     Raises:
-        InputError: Another kind of data, missing cases, or an image that is also trained on.
+        InputError: Another kind of data, missing or changed cases, or an image that is also trained on.
     """
     dataset = read_dataset(Path(section.dataset))
-    for key in ("channel_names", "labels", "file_ending"):
-        if dataset.declared[key] != like.declared[key]:
-            raise InputError(
-                f"{dataset.folder / 'dataset.json'}: {key} of test set {section.name!r} must be that of "
-                f"{like.folder.name} {like.declared[key]}, found {dataset.declared[key]}. Convert it."
-            )
+    check_like(dataset, like, f"test set {section.name!r}")
     path = study / "test_sets" / f"{section.name}.csv"
-    cases = list(read_csv(path)["case"]) if path.is_file() else section.cases or list(dataset.cases)
+    wanted = section.cases or list(dataset.cases)
+    if path.is_file():
+        table = read_csv(path)
+        if set(table["dataset"]) != {str(dataset.folder)} or not set(table["case"]) == set(wanted):
+            raise InputError(
+                f"{path}: test set {section.name!r} was fixed at the first run: {len(table)} cases of "
+                f"{table['dataset'].iloc[0]}. Undo the change in study.toml, or give the new test set another name."
+            )
+    _refuse_gone(wanted, dataset, section.name)
+    if path.is_file():
+        digest = dict(zip(table["case"], table["digest"], strict=True))
+    else:
+        digest = {fact.case: fact.digest for fact in check_cases(dataset, wanted)}
+    named = {f"{section.name}: {case}": one for case, one in digest.items()}
+    refuse_shared(list(named), list(pool), {}, {**pool, **named})
+    if not path.is_file():
+        rows = [(case, one, str(dataset.folder)) for case, one in digest.items()]
+        write_csv(pd.DataFrame(rows, columns=["case", "digest", "dataset"]), path)
+    return {case: dataset.cases[case] for case in wanted}
+
+
+def _refuse_gone(cases: list[str], dataset: NnunetDataset, name: str) -> None:
     gone = [case for case in cases if case not in dataset.cases]
     if gone:
-        raise InputError(f"{dataset.folder}: case {gone[0]!r} of test set {section.name!r} is not there. Put it back.")
-    if not path.is_file():
-        facts = []
-        for fact in check_cases(dataset, cases):
-            facts.append({"case": fact.case, "digest": fact.digest})
-            progress(len(facts), len(cases))
-        write_csv(pd.DataFrame(facts), path)
-    table = read_csv(path)
-    digest = {f"{section.name}: {c}": d for c, d in zip(table["case"], table["digest"], strict=True)}
-    refuse_shared(list(digest), list(pool), {}, {**pool, **digest})
-    return {case: dataset.cases[case] for case in cases}
+        raise InputError(f"{dataset.folder}: case {gone[0]!r} of test set {name!r} is not there. Put it back.")
+
+
+def extra_digests(study: Path) -> dict[str, str]:
+    """Digest of every case of the extra test sets on record, by test set and case."""
+    found = {}
+    for path in sorted((study / "test_sets").glob("*.csv")):
+        table = read_csv(path)
+        if "digest" in table:
+            pairs = zip(table["case"], table["digest"], strict=True)
+            found.update({f"{path.stem}: {case}": digest for case, digest in pairs})
+    return found
 
 
 def annotator_labels(section: AnnotatorSection, cases: list[str], ending: str) -> dict[str, Path]:
@@ -89,12 +104,21 @@ def annotator_agreement(
 
     Returns:
         Columns `case`, `structure`, `a`, `b`, `dice`; a structure that neither contains is left out.
+
+    Raises:
+        InputError: A label of another shape.
     """
     reader = reader_of(declared)
     rows = []
     for case, files in cases.items():
         paths = {"majority": files.label, **{name: labels[case] for name, labels in annotators.items()}}
         maps = {name: reader.read_seg(str(path))[0][0] for name, path in paths.items()}
+        for name, found_map in maps.items():
+            if found_map.shape != maps["majority"].shape:
+                raise InputError(
+                    f"{paths[name]}: must have the shape of the dataset's label {maps['majority'].shape}, found "
+                    f"{found_map.shape}. Resample it."
+                )
         for structure, label in structures.items():
             masks = {name: np.isin(one, label) for name, one in maps.items()}
             for a, b in [(a, b) for i, a in enumerate(masks) for b in list(masks)[i + 1 :]]:
@@ -112,12 +136,11 @@ def reference_facts(
 
     Returns:
         Columns `case`, `structure`, `volume` (mL), `diameter` (mm, of the sphere of the volume of its largest connected
-        part), `heterogeneity` (standard deviation of the first channel inside it).
-
-    Raises:
-        InputError: Images without a physical size.
+        part), `heterogeneity` (standard deviation of the first channel inside it); the first two of these are undefined
+        for images without a physical size.
     """
-    return pd.DataFrame(list(_facts(cases, structures, declared)))
+    columns = ["case", "structure", "volume", "diameter", "heterogeneity"]
+    return pd.DataFrame(list(_facts(cases, structures, declared)), columns=columns)
 
 
 def _facts(
@@ -128,19 +151,17 @@ def _facts(
         image, properties = reader.read_images([str(path) for path in files.images])
         label, _ = reader.read_seg(str(files.label))
         spacing = physical(properties["spacing"])
-        if spacing is None or len(spacing) < 3:
-            raise InputError(f"strata need volumes with a physical size, found the flat image {files.images[0]}.")
-        voxel = float(np.prod(spacing))
+        voxel = None if spacing is None or len(spacing) < 3 else float(np.prod(spacing))
         for structure, values in structures.items():
             mask = np.isin(label[0], values)
             if not mask.any():
                 continue
             parts, _ = ndimage.label(mask, np.ones((3,) * mask.ndim))
-            largest = int(np.bincount(parts[mask]).max()) * voxel
+            largest = int(np.bincount(parts[mask]).max())
             yield {
                 "case": case,
                 "structure": structure,
-                "volume": int(mask.sum()) * voxel / 1000,
-                "diameter": (6 * largest / np.pi) ** (1 / 3),
+                "volume": None if voxel is None else int(mask.sum()) * voxel / 1000,
+                "diameter": None if voxel is None else (6 * largest * voxel / np.pi) ** (1 / 3),
                 "heterogeneity": float(image[0][mask].std()),
             }

@@ -176,6 +176,9 @@ def not_forecast(scores: pd.DataFrame) -> list[str]:
     dice_like = scores["metric"].str.lower().isin(DICE_LIKE)
     others = [f"{metric}: not Dice-like" for metric in scores.loc[~dice_like, "metric"].unique()]
     for key, rows in _groups(scores[dice_like]):
+        if key["test_set"] == CROSS_VALIDATION and rows["score"].isna().all():
+            others.append(f"{_name(key)}: no case that was held out has a score")
+            continue
         paired = (rows["case"] != "").all() and key["test_set"] != CROSS_VALIDATION
         if paired and _table(rows).dropna(axis=1).shape[1] == 0:
             others.append(f"{_name(key)}: no test case has a score at every run (is the structure in the test set?)")
@@ -202,6 +205,8 @@ def _curve(
     name = _name(key)
     if key["test_set"] == CROSS_VALIDATION:
         rows = _averaged_runs(rows)
+        if rows.empty:
+            return None
     averaged = rows["case"] == ""
     if averaged.any() and not averaged.all():
         raise InputError(

@@ -29,6 +29,7 @@ from .agreement import (
 )
 from .comparison import BOOTSTRAPS, PairedDifference, holm, paired_difference
 from .errors import InputError
+from .scores import CROSS_VALIDATION
 
 
 def scores_by_size(
@@ -245,7 +246,9 @@ def run_agreement(
     names = [str(name) for name in rows["metric"].unique()]
     table = rows.pivot(index="case", columns=["metric", "draw"], values="score").sort_index()
     table = table.reindex(columns=pd.MultiIndex.from_product([names, draws]))
-    means = {name: table[[(name, one) for one in draws]].mean(axis=1, skipna=False) for name in names}
+    # in cross-validation every draw scores cases of its own
+    of_all = test_set != CROSS_VALIDATION
+    means = {name: table[[(name, one) for one in draws]].mean(axis=1, skipna=not of_all) for name in names}
     cases = pd.DataFrame(means, index=table.index)
     absent = _absent(cases)
     made = RunAgreement(

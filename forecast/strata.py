@@ -85,7 +85,8 @@ def strata_of(facts: pd.DataFrame, asked: Sequence[Stratification]) -> pd.DataFr
         for _, rows in facts.groupby("structure", sort=False):
             found.append(rows[["case", "structure"]].assign(stratum=_labels(rows[one.by], one)))
     columns = ["case", "structure", "stratum"]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
+    # two ways to split may have a part in common: quartiles and halves of few cases, say
+    return pd.concat(found, ignore_index=True).drop_duplicates() if found else pd.DataFrame(columns=columns)
 
 
 def _labels(values: pd.Series[Any], one: Stratification) -> list[str]:
@@ -94,7 +95,8 @@ def _labels(values: pd.Series[Any], one: Stratification) -> list[str]:
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
     if not np.all(np.isfinite(numbers)):
         wrong = values[~np.isfinite(numbers)].iloc[0]
-        raise InputError(f"strata: {one.by} must hold numbers to be cut, found {wrong!r}.")
+        hint = " Images without a physical size have none." if one.measured else ""
+        raise InputError(f"strata: {one.by} must hold numbers to be cut, found {wrong!r}.{hint}")
     unit = UNITS.get(one.by, "")
     if one.groups is not None:
         split = split_by(numbers, [k / one.groups for k in range(1, one.groups)], unit=unit)

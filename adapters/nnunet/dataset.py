@@ -84,6 +84,20 @@ def read_dataset(folder: Path) -> NnunetDataset:
     return NnunetDataset(folder, declared, dict(sorted(cases.items())))
 
 
+def check_like(dataset: NnunetDataset, like: NnunetDataset, what: str) -> None:
+    """Refuse a dataset whose cases cannot stand beside those of another.
+
+    Raises:
+        InputError: Channels, labels or the file ending differ.
+    """
+    for key in ("channel_names", "labels", "file_ending"):
+        if dataset.declared[key] != like.declared[key]:
+            raise InputError(
+                f"{dataset.folder / 'dataset.json'}: {key} of {what} must be that of {like.folder.name} "
+                f"{like.declared[key]}, found {dataset.declared[key]}. Convert the cases."
+            )
+
+
 def _check_declared(declared: Any, path: Path) -> None:
     if not isinstance(declared, dict):
         raise InputError(f"{path}: must be a JSON object, found {type(declared).__name__}.")

@@ -8,7 +8,7 @@ from typing import Any
 from ...forecast.errors import InputError
 from ..files import read_json, write_with
 from ..sections import FinishedSection
-from .spec import FinishedModel, PilotSpec
+from .spec import PILOT, FinishedModel, PilotSpec
 
 
 def finished_model(asked: FinishedSection, test: set[str], where: str) -> tuple[FinishedModel, list[str]]:
@@ -57,7 +57,7 @@ def predict_finished(spec: PilotSpec, model: FinishedModel, device: Any) -> None
     from .prediction import load_predictor, predict_image
     from .trainers import trainer_class
 
-    trainer, _, configuration = model.folder.name.split("__")
+    trainer, _, configuration = model.folder.name.removeprefix(PILOT).split("__")
     plans, declared = read_json(model.folder / "plans.json"), read_json(model.folder / "dataset.json")
     for key in ("labels", "channel_names"):
         if declared[key] != spec.declared[key]:

@@ -92,7 +92,7 @@ def score_run(spec: PilotSpec) -> None:
         "protocol": protocol_hash(spec.protocol),
     }
     write_csv(found.assign(**keys)[[*keys, *found.columns]], spec.folder / "scores.csv")
-    write_json(spec.folder / "scoring.json", spec.scoring.document())
+    write_json(spec.folder / "scoring.json", spec.scored_by())
 
 
 def _run(spec: PilotSpec) -> None:
@@ -107,11 +107,12 @@ def _run(spec: PilotSpec) -> None:
         started = time.time()
         predict_finished(spec, spec.finished, device)
         score_run(spec)
-        _record(spec, RunStatus.COMPLETED, seconds={"prediction": round(time.time() - started, 1)})
+        seconds = {"prediction": round(time.time() - started, 1)}
+        _record(spec, RunStatus.COMPLETED, seconds=seconds, model=spec.finished.document(), training=None, seed=None)
         return
     _start_over_if_changed(spec)
     plans = pilot_plans(read_plans(spec.workspace, spec.preparation), spec.configuration, spec.training, spec.arm)
-    splits = fold_splits(tuple(spec.cases), spec.folds, spec.seed)
+    splits = fold_splits(tuple(spec.cases), spec.folds, spec.seed, spec.patient)
     models = [_train(spec, plans, fold, *split, device) for fold, split in enumerate(splits)]
     _plot_losses(spec, models)
     started = time.time()
@@ -150,7 +151,8 @@ def _start_over_if_changed(spec: PilotSpec) -> None:
     path = spec.folder / "inputs.json"
     inputs = {"protocol_hash": protocol_hash(spec.protocol), "cases": list(spec.cases)}
     if not path.is_file() or read_json(path) != inputs:
-        shutil.rmtree(spec.folder / "models", ignore_errors=True)
+        for name in ("models", "predictions"):
+            shutil.rmtree(spec.folder / name, ignore_errors=True)
         write_json(path, inputs)
 
 

@@ -21,6 +21,10 @@ from .planning import Preparation
 from .scoring import Scoring
 
 
+PILOT = "Pilot_"
+"""What the class of a pilot's trainer is called before the trainer's own name."""
+
+
 class RunStatus(Enum):
     """PLANNED -> RUNNING -> COMPLETED | FAILED; a failed run is tried again by the next `run`."""
 
@@ -45,6 +49,23 @@ class FinishedModel:
         """The weights of every fold."""
         return [self.folder / f"fold_{fold}" / self.checkpoint for fold in self.folds]
 
+    def document(self) -> dict[str, Any]:
+        """Identity of the model."""
+        return {"folder": str(self.folder), "folds": list(self.folds), "checkpoint": self.checkpoint}
+
+    def differences(self, pilot: PilotSpec) -> list[str]:
+        """In what it differs from the pilots of its curve, as far as its name and folds tell."""
+        trainer, plans, configuration = self.folder.name.removeprefix(PILOT).split("__")
+        own = {"trainer": trainer, "plans": plans, "configuration": configuration, "folds": len(self.folds)}
+        theirs = {
+            "trainer": pilot.trainer.rpartition(":")[2],
+            "plans": pilot.preparation.name,
+            "configuration": pilot.configuration,
+            "folds": pilot.folds,
+        }
+        changed = [f"{key} {own[key]} where pilots have {theirs[key]}" for key in own if own[key] != theirs[key]]
+        return [f"the model at its size was not trained here: {', '.join([self.folder.name, *changed])}"]
+
 
 @dataclass(frozen=True)
 class PilotSpec:
@@ -62,6 +83,8 @@ class PilotSpec:
     folds: int
     rules: tuple[str, ...]
     """Ensemble rules; the first makes the scores."""
+    patient: Mapping[str, str]
+    """Patient of every training case."""
     cross_validation: bool
     """Whether fold models are scored on the cases they did not train on."""
     mirroring: bool
@@ -97,6 +120,11 @@ class PilotSpec:
         """How the run is called in messages."""
         return f"{self.arm}, n = {self.n}, draw {self.draw}"
 
+    def scored_by(self) -> dict[str, Any]:
+        """What is kept beside scores to know whether they are up to date."""
+        folders = {name: str(next(iter(labels.values())).parent) for name, labels in self.annotators.items()}
+        return {**self.scoring.document(), "annotators": folders}
+
     @property
     def models(self) -> int:
         """Fold models to train."""
@@ -122,22 +150,26 @@ def run_status(folder: Path) -> RunStatus:
     return RunStatus(read_json(path)["status"])
 
 
-def fold_splits(cases: tuple[str, ...], folds: int, seed: int) -> list[tuple[list[str], list[str]]]:
-    """Training and validation cases of each model.
+def fold_splits(
+    cases: tuple[str, ...], folds: int, seed: int, patient: Mapping[str, str] | None = None
+) -> list[tuple[list[str], list[str]]]:
+    """Training and validation cases of each model; those of a patient stay together.
 
-    One fold trains on all cases. k folds are the first k of five 80/20 splits; of n < 5 cases each is held out in
+    One fold trains on all cases. k folds are the first k of five 80/20 splits; of n < 5 patients each is held out in
     turn, by at most n folds.
 
     Raises:
-        InputError: Several folds of a single case.
+        InputError: Several folds of a single patient.
     """
     if folds == 1:
         return [(sorted(cases), [])]
-    if len(cases) < 2:
-        raise InputError(f"{folds} folds need at least 2 cases, found a size of {len(cases)}. Use folds = 1.")
-    parts = min(5, len(cases))
-    order = np.random.default_rng(seed).permutation(sorted(cases))
-    held = [sorted(map(str, part)) for part in np.array_split(order, parts)]
+    owner = {case: (patient or {}).get(case, case) for case in cases}
+    patients = sorted(set(owner.values()))
+    if len(patients) < 2:
+        raise InputError(f"{folds} folds need cases of at least 2 patients, found {len(patients)}. Use folds = 1.")
+    parts = min(5, len(patients))
+    order = np.random.default_rng(seed).permutation(patients)
+    held = [sorted(c for c in cases if owner[c] in set(map(str, part))) for part in np.array_split(order, parts)]
     return [(sorted(set(cases) - set(part)), part) for part in held[: min(folds, parts)]]
 
 

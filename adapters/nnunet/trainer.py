@@ -17,6 +17,7 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from ..sections import TrainingSettings
+from .spec import PILOT
 from .trainers import trainer_class
 
 
@@ -126,7 +127,7 @@ def pilot_trainer(name: str) -> Any:
     """The pilot that runs a trainer of nnU-Net's or of the user's own; see `find_trainer`."""
     base = trainer_class(name)
     own = base.on_epoch_end is not nnUNetTrainer.on_epoch_end
-    return type(f"Pilot_{base.__name__}", (_Pilot, base), {"ends_epochs_itself": own})
+    return type(f"{PILOT}{base.__name__}", (_Pilot, base), {"ends_epochs_itself": own})
 
 
 def _in_bfloat16(forward: Callable[[torch.Tensor], Any]) -> Callable[[torch.Tensor], Any]:

@@ -5,6 +5,7 @@ nnU-Net's own search imports all of its trainers, and with them optional package
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -81,7 +82,7 @@ def trainer_class(name: str) -> Any:
 
 def _module_of(path: Path) -> Any:
     """A file imported under a name of its own, so that it hides nothing."""
-    name = f"dicecast_trainer_{path.stem}"
+    name = f"dicecast_trainer_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None and spec.loader is not None

@@ -20,7 +20,7 @@ PHANTOM_CASES = 104
 
 def dicecast(*arguments: object) -> None:
     command = [sys.executable, "-m", "dicecast", *map(str, arguments)]
-    print("$ dicecast", *arguments[: len(arguments)], flush=True)
+    print("$ dicecast", *arguments, flush=True)
     if subprocess.run(command, check=False).returncode:
         sys.exit(f"dicecast {arguments[0]} failed; run the same command again to go on.")
 

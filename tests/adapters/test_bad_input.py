@@ -371,7 +371,7 @@ def replaced(study: Path, old: str, new: str) -> None:
 
 
 SETTINGS: list[tuple[str, str, str, list[str]]] = [
-    ("newer format", "format = 1", "format = 2", ["newer dicecast", "format 2", "Update dicecast"]),
+    ("newer format", "format = 2", "format = 3", ["newer dicecast", "format 3", "Update dicecast"]),
     ("broken TOML", "[study]", "[study", ["valid TOML", "line"]),
     ("unknown key", "seed = 0", "sead = 0", ["[study]", "unknown key 'sead'", "seed"]),
     ("wrong type", "seed = 0", 'seed = "0"', ["[study]", "seed", "whole number", "'0'"]),

@@ -84,8 +84,19 @@ def test_there_are_never_more_folds_than_cases(n: int, folds: int) -> None:
     assert sorted(case for _, validation in splits for case in validation) == list("abcd"[:n])
 
 
+@given(cases=cases_of, seed=st.integers(0, 2**31 - 1))
+def test_cases_of_a_patient_stay_on_one_side(cases: tuple[str, ...], seed: int) -> None:
+    patient = {case: case[:-1] for case in cases}  # up to ten cases of each
+    if len(set(patient.values())) < 2:
+        return
+    splits = fold_splits(cases, 5, seed, patient)
+    for train, validation in splits:
+        assert not {patient[case] for case in train} & {patient[case] for case in validation}
+        assert sorted(train + validation) == sorted(cases)
+
+
 def test_folds_of_a_single_case_are_refused() -> None:
-    with pytest.raises(InputError, match="5 folds need at least 2 cases, found a size of 1"):
+    with pytest.raises(InputError, match="5 folds need cases of at least 2 patients, found 1"):
         fold_splits(("a",), 5, 0)
 
 

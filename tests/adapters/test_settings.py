@@ -43,7 +43,7 @@ def test_what_init_writes_reads_back_equal(new_study: Callable[..., Path], tmp_p
     found = read_settings(folder / "study.toml")
     expected = parse_settings(
         {
-            "study": {"format": 1, "name": "study", "dataset": str(tmp_path / "dataset"), "seed": 7},
+            "study": {"format": 2, "name": "study", "dataset": str(tmp_path / "dataset"), "seed": 7},
             "test": {"cases": ["case_001", "case_004"]},
             "pilots": {
                 "sizes": [2, 3, 4],

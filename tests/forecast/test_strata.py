@@ -182,7 +182,6 @@ def test_strata_by_several_ways_are_those_of_each() -> None:
     assert together == {key: [one[key][0] for one in apart] for key in apart[0]}
 
 
-@pytest.mark.xfail(strict=True, reason="ways to split that name a stratum alike put a case into it twice")
 @pytest.mark.parametrize("asked", [("volume/2", "volume/4"), ("volume/2", "volume/2"), ("volume/2", "volume@100")])
 def test_no_case_is_twice_in_a_stratum_that_two_ways_name_alike(asked: tuple[str, ...]) -> None:
     table = facts({"kidney": [100, 100, 100, 100, 900], "tumour": [0, 0, 0, 0, 0]})
