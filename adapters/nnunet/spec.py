@@ -20,7 +20,6 @@ from .dataset import CaseFiles
 from .planning import Preparation
 from .scoring import Scoring
 
-
 PILOT = "Pilot_"
 """What the class of a pilot's trainer is called before the trainer's own name."""
 

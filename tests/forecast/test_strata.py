@@ -254,6 +254,7 @@ def test_the_strata_of_a_way_to_split_hold_every_score_once(values: list[float],
     own = table[(table["test_set"] == "test") & (table["structure"] == "kidney")]
     made = strata_of(facts({"kidney": list(values)}), [stratification(text) for text in asked])
     added = with_strata(table, made, "test")
-    assert len(added) == len(asked) * len(own)
     counted = added.groupby(["n_cases", "case"]).size()
-    assert (counted == len(asked)).all() and len(counted) == len(own)
+    # ways to split may have a part in common, which then is there once
+    assert counted.between(1, len(asked)).all() and len(counted) == len(own)
+    assert not added.duplicated(["n_cases", "case", "stratum"]).any()
