@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ..forecast.errors import InputError, StorageError
+from .files import check_new
 from .nnunet import require_nnunet
 from .sources import whole_numbers
 from .tables import write_csv
@@ -38,8 +39,7 @@ def example(name: str, folder: Path, cases: int, seed: int, archive: Path | None
         raise InputError(f"the seed must be a whole number >= 0, found {seed}.")
     if importlib.util.find_spec("SimpleITK") is None:
         raise InputError("writing images needs SimpleITK. Install it with pip install 'dicecast[nnunet]'.")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: must be a new or empty folder, found something there. Choose another name.")
+    check_new(folder)
     from .examples.phantom import write_phantom
 
     try:

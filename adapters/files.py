@@ -20,6 +20,16 @@ DISK_FULL = 20_000_000
 """Free bytes below which a failure is put down to the disk."""
 
 
+def check_new(folder: Path) -> None:
+    """Make sure that a folder can be made.
+
+    Raises:
+        InputError: Something is there already.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: must be a new or empty folder, found something there. Choose another name.")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically (a temporary neighbour, then a rename).
 

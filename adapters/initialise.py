@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..forecast.errors import InputError, StorageError
 from ..forecast.pilots import FEWEST, Design, design_pilots
-from .files import read_text, write_text
+from .files import check_new, read_text, write_text
 from .new_study import NewStudy, TestChoice, adopted_toml, study_toml
 from .nnunet.checks import CaseFacts, check_cases, refuse_shared
 from .nnunet.dataset import NnunetDataset, read_dataset
@@ -47,8 +47,7 @@ def create_study(asked: NewStudy) -> Created:
         StorageError: The folder cannot be written.
     """
     target = asked.folder.expanduser().resolve()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"{target}: must be a new or empty folder, found something there. Choose another name.")
+    check_new(target)
     _check_asked(asked)
     dataset = read_dataset(located(str(asked.dataset), Path.cwd(), "nnUNet_raw"))
     given = None if asked.settings is None else read_settings(asked.settings)

@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...forecast.errors import InputError, WorkError
-from ..files import REFUSED, storage_errors
+from ..files import REFUSED, check_new, storage_errors
 from ..nnunet import require_nnunet
-from ..nnunet.decathlon import check_new, convert_decathlon, nearest_folder
+from ..nnunet.decathlon import convert_decathlon, nearest_folder
 
 URL = "https://msd-for-monai.s3-us-west-2.amazonaws.com/Task04_Hippocampus.tar"
 """The Decathlon's public mirror on AWS; 27 MB."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...forecast.errors import InputError
-from ..files import read_json, storage_errors, write_json
+from ..files import check_new, read_json, storage_errors, write_json
 from . import require_nnunet
 from .environment import environment, output_to
 
@@ -58,16 +58,6 @@ def convert_decathlon(source: Path, target: Path) -> Path:
         finally:
             shutil.rmtree(private, ignore_errors=True)
     return target
-
-
-def check_new(folder: Path) -> None:
-    """Make sure that a folder can be made.
-
-    Raises:
-        InputError: Something is there already.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: must be a new or empty folder, found something there. Choose another name.")
 
 
 def nearest_folder(path: Path) -> Path:
