@@ -12,19 +12,11 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from .. import __version__
+from ..forecast.agreement import document_of
+from ..forecast.annotators import AgainstAnnotator, AnnotatorCeiling, against_annotators
 from ..forecast.errors import InputError
 from ..forecast.forecast import Question
-from ..forecast.run_agreement import (
-    AgainstAnnotator,
-    AnnotatorCeiling,
-    RunAgreement,
-    SizesCompared,
-    against_annotators,
-    document_of,
-    run_agreement,
-    scores_by_size,
-    sizes_compared,
-)
+from ..forecast.run_agreement import RunAgreement, SizesCompared, run_agreement, scores_by_size, sizes_compared
 from ..forecast.scores import CROSS_VALIDATION, KEY, TEST, TEXT_DEFAULTS
 from .agreement_figures import size_boxes_figure, write_agreement_figures
 from .agreement_report import agreement_block

@@ -11,13 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..forecast.agreement import BlandAltman, ConfidenceInterval
-from ..forecast.run_agreement import (
-    AgainstAnnotator,
-    AnnotatorCeiling,
-    MetricSummary,
-    RunAgreement,
-    SizesCompared,
-)
+from ..forecast.annotators import AgainstAnnotator, AnnotatorCeiling
+from ..forecast.run_agreement import MetricSummary, RunAgreement, SizesCompared
 from .score_tables import NOT_AVERAGED, metric_words
 from .screen import plain_table, score_words
 

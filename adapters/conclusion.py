@@ -32,7 +32,7 @@ from .findings import (
     limited_by_training,
     schedule_checks,
 )
-from .run_scores import curve_scores, decides, study_scores
+from .run_scores import curve_scores, decides, ensemble_scores, study_scores
 from .study import Study, read_rounds
 
 
@@ -44,6 +44,8 @@ class Round:
     study: Study
     scores: pd.DataFrame
     """The scores of every completed run."""
+    ensembles: pd.DataFrame
+    """Dice of every ensemble rule and single fold, where several rules were asked for."""
     forecasts: list[Forecast]
     """Of the curves that may have a part in the decision: the first metric on the whole test set."""
     others: list[Forecast]
@@ -130,6 +132,7 @@ def conclude(
         number=number,
         study=study,
         scores=scores,
+        ensembles=ensemble_scores(study),
         forecasts=forecasts,
         others=[] if quick else [forecast_curve(curve, question, quick=True) for curve in others],
         recommendation=decision,

@@ -6,8 +6,8 @@ import glob
 
 import pandas as pd
 
+from ..forecast.annotators import AnnotatorCeiling, inter_annotator
 from ..forecast.errors import InputError
-from ..forecast.run_agreement import AnnotatorCeiling, inter_annotator
 from ..forecast.scores import CROSS_VALIDATION, TEST, TEXT_DEFAULTS, validate_scores
 from ..forecast.strata import strata_of, stratification, with_strata
 from .files import read_json, write_json

@@ -14,7 +14,6 @@ from ..forecast.scores import CROSS_VALIDATION, TEST
 from .conclusion import Round
 from .metrics import METRICS
 from .pooling import COUNTS, pooled_scores
-from .run_scores import ensemble_scores
 from .screen import plain_table, score_words
 
 NOT_AVERAGED = ("tp", "fp", "fn", "tn", "false_positive", "false_positive_ml")
@@ -26,9 +25,8 @@ def score_tables(result: Round) -> Iterator[RenderableType]:
     for arm in result.scores["arm"].unique():
         yield metrics_table(result.scores, str(arm))
         yield Text("")
-    ensembles = ensemble_scores(result.study)
-    for arm in ensembles["arm"].unique():
-        yield ensemble_table(ensembles, str(arm))
+    for arm in result.ensembles["arm"].unique():
+        yield ensemble_table(result.ensembles, str(arm))
         yield Text("")
     held = result.scores[result.scores["test_set"] == CROSS_VALIDATION]
     if (held["metric"] == result.study.settings.scores.curve_metrics[0]).any():

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import combinations, pairwise, permutations, product
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
@@ -422,3 +423,11 @@ def _two_sided(every: FloatArray, found: float) -> float:
     Rank sums are multiples of a quarter, so ties are seen exactly.
     """
     return min(1.0, 2 * float(min(np.mean(every >= found), np.mean(every <= found))))
+
+
+def document_of(value: Any) -> Any:
+    """Dataclasses as JSON; arrays and tables stay behind."""
+    if is_dataclass(value):
+        held = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {name: document_of(one) for name, one in held.items() if not isinstance(one, np.ndarray | pd.DataFrame)}
+    return [document_of(one) for one in value] if isinstance(value, tuple) else value

@@ -18,11 +18,7 @@ from dicecast.adapters.agreement_figures import (
 )
 from dicecast.forecast.agreement import bland_altman, volume_regression
 from dicecast.forecast.errors import InputError, StorageError
-from dicecast.forecast.run_agreement import (
-    RunAgreement,
-    run_agreement,
-    scores_by_size,
-)
+from dicecast.forecast.run_agreement import RunAgreement, run_agreement, scores_by_size
 from dicecast.forecast.scores import validate_scores
 
 ARMS = ("2d", "3d_fullres", "3d_fullres+synthetic and more")

@@ -8,18 +8,12 @@ import pytest
 from scipy import stats
 
 from dicecast.forecast.agreement import BlandAltman, bland_altman
+from dicecast.forecast.annotators import AVERAGED, against_annotators, inter_annotator
 from dicecast.forecast.comparison import compare_sizes
 from dicecast.forecast.curve import curves_from_scores
 from dicecast.forecast.errors import InputError
 from dicecast.forecast.forecast import Question
-from dicecast.forecast.run_agreement import (
-    AVERAGED,
-    against_annotators,
-    inter_annotator,
-    run_agreement,
-    scores_by_size,
-    sizes_compared,
-)
+from dicecast.forecast.run_agreement import run_agreement, scores_by_size, sizes_compared
 from dicecast.forecast.scores import validate_scores
 
 SIZES = (10, 20, 40)
