@@ -39,4 +39,4 @@ def pooled_scores(scores: pd.DataFrame) -> pd.DataFrame:
         for metric, score in pooled({str(name): float(count) for name, count in counts.items()}).items()
         if score is not None
     ]
-    return validate_scores(pd.DataFrame(found), "pooled scores")
+    return validate_scores(pd.DataFrame(found), "pooled scores") if found else scores.iloc[:0]

@@ -39,22 +39,22 @@ def extra_test_set(
     dataset = read_dataset(Path(section.dataset))
     check_like(dataset, like, f"test set {section.name!r}")
     path = study / "test_sets" / f"{section.name}.csv"
-    wanted = section.cases or list(dataset.cases)
-    if path.is_file():
-        table = read_csv(path)
-        if set(table["dataset"]) != {str(dataset.folder)} or not set(table["case"]) == set(wanted):
+    table = read_csv(path) if path.is_file() else None
+    wanted = section.cases or list(dataset.cases if table is None else table["case"])
+    if table is not None:
+        if set(table["dataset"]) != {str(dataset.folder)} or set(table["case"]) != set(wanted):
             raise InputError(
                 f"{path}: test set {section.name!r} was fixed at the first run: {len(table)} cases of "
                 f"{table['dataset'].iloc[0]}. Undo the change in study.toml, or give the new test set another name."
             )
     _refuse_gone(wanted, dataset, section.name)
-    if path.is_file():
+    if table is not None:
         digest = dict(zip(table["case"], table["digest"], strict=True))
     else:
         digest = {fact.case: fact.digest for fact in check_cases(dataset, wanted)}
     named = {f"{section.name}: {case}": one for case, one in digest.items()}
     refuse_shared(list(named), list(pool), {}, {**pool, **named})
-    if not path.is_file():
+    if table is None:
         rows = [(case, one, str(dataset.folder)) for case, one in digest.items()]
         write_csv(pd.DataFrame(rows, columns=["case", "digest", "dataset"]), path)
     return {case: dataset.cases[case] for case in wanted}

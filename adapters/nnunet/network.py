@@ -23,7 +23,7 @@ def pilot_plans(plans: Mapping[str, Any], configuration: str, training: Training
         InputError: A setting that the network of the plans does not allow.
     """
     found: dict[str, Any] = copy.deepcopy(dict(plans))
-    entry = _whole_entry(found["configurations"], configuration)
+    entry = copy.deepcopy(_whole_entry(found["configurations"], configuration))
     found["configurations"][configuration] = entry
     if training.batch is not None:
         entry["batch_size"] = training.batch
@@ -64,6 +64,11 @@ def _replan_patch(entry: dict[str, Any], patch: Sequence[int], arm: str) -> None
             f"The next that fits is {[int(edge) for edge in fitting]}."
         )
     network, stages = entry["architecture"]["arch_kwargs"], len(strides)
+    if stages < 2:
+        raise InputError(
+            f"arm {arm!r}: patch must be large enough to be pooled once, found {list(patch)}. Give edges of at least "
+            f"{2 * SMALLEST_EDGE}."
+        )
     first = network["features_per_stage"][0]
     network.update(
         n_stages=stages,

@@ -54,12 +54,13 @@ class Preparation:
     @property
     def dataset_name(self) -> str:
         """nnU-Net name of the private dataset; cropped cases have a fingerprint, thus a dataset, of their own."""
-        return DATASET_NAME if self.crop is None else f"Dataset001_Crop{_digest([self.crop, self.margin_mm])}"
+        return DATASET_NAME if self.crop is None else f"Dataset001_Crop{_digest([self.crop, float(self.margin_mm)])}"
 
     @property
     def data_suffix(self) -> str:
         """What tells preprocessed data apart that nnU-Net would give one name."""
-        changed = [self.spacing, self.normalisation, self.clip, self.window]
+        numbers = [None if ends is None else list(map(float, ends)) for ends in (self.spacing, self.clip, self.window)]
+        changed = [numbers[0], self.normalisation, *numbers[1:]]
         own = Path(self.plans).read_text(encoding="utf-8") if self.is_file else None
         return "" if changed == [None] * 4 and own is None else f"_{_digest([*changed, own])}"
 

@@ -29,13 +29,13 @@ def find_trainer(name: str) -> tuple[Path, str]:
     Raises:
         InputError: There is none.
     """
-    file, _, wanted = name.rpartition(":")
-    if file:
+    file, colon, wanted = name.rpartition(":")
+    if colon:
         path = Path(file).expanduser()
-        if not path.is_file() or not _defines(path, wanted):
+        if not wanted.isidentifier() or not path.is_file() or not _defines(path, wanted):
             raise InputError(f"trainer {name!r}: must be a file that defines class {wanted}, found none. Check both.")
         return path.resolve(), wanted
-    for folder in _folders():
+    for folder in _folders() if name.isidentifier() else []:
         for path in sorted(folder.rglob("*.py")):
             if _defines(path, name):
                 return path, name
@@ -87,5 +87,12 @@ def _module_of(path: Path) -> Any:
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None and spec.loader is not None
         sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
+        sys.path.insert(0, str(path.parent))  # it may import what lies beside it
+        try:
+            spec.loader.exec_module(sys.modules[name])
+        except BaseException:
+            del sys.modules[name]
+            raise
+        finally:
+            sys.path.remove(str(path.parent))
     return sys.modules[name]

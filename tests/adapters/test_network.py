@@ -244,7 +244,6 @@ def test_every_patch_fits_or_is_refused_with_one_that_does(
     assert is_consistent(entry)
 
 
-@pytest.mark.xfail(strict=True, reason="a network of one stage cannot be built, and is not refused")
 @pytest.mark.parametrize(("configuration", "patch"), [("2d", [4, 4]), ("2d", [7, 7]), ("3d_fullres", [4, 7, 7])])
 def test_a_patch_too_small_to_be_pooled_once_is_refused(
     plans: dict[str, dict[str, Any]], configuration: str, patch: list[int]
@@ -278,7 +277,6 @@ def test_a_configuration_that_inherits_is_what_nnunet_makes_of_it(plans: dict[st
     assert pilot(given, "smaller")["batch_size"] == 5
 
 
-@pytest.mark.xfail(strict=True, reason="an heir shares its network with the configuration it inherits it from")
 def test_what_an_heir_changes_does_not_reach_what_it_inherits_from(plans: dict[str, dict[str, Any]]) -> None:
     given = heirs(plans[PLAIN])
     found = pilot_plans(given, "smaller", TrainingSettings(features=4, depth=2), "mine")["configurations"]
