@@ -41,20 +41,20 @@ def metrics_table(scores: pd.DataFrame, arm: str) -> Table:
     structures = [str(name) for name in rows["structure"].unique()]
     found = {name: run_agreement(rows, arm, n, name) for name in structures}
     title = f"{arm} at {n} cases: mean ± SD over test cases (number, where undefined for some)"
-    table = plain_table(title, "metric", "unit", *structures, narrow=True)
+    table = plain_table(title, "metric", *structures, narrow=True)
     shown = [name for name in rows["metric"].unique() if name not in (*NOT_AVERAGED, "missed")]
     for metric in shown:
         cells = [next((one for one in found[name].metrics if one.metric == metric), None) for name in structures]
-        table.add_row(*metric_words(str(metric)), *(_summary_words(one) for one in cells))
+        table.add_row(", ".join(filter(None, metric_words(str(metric)))), *(_summary_words(one) for one in cells))
     if set(COUNTS) <= set(rows["metric"]):
         for metric, by_structure in pooled_scores(rows).groupby("metric", sort=False):
             means = by_structure.groupby("structure")["score"].mean()
             ratios = [score_words(float(means.get(name, float("nan")))) for name in structures]
-            table.add_row(", ".join([str(metric), "pooled"]), "", *ratios)
+            table.add_row(", ".join([str(metric), "pooled"]), *ratios)
     missed = [found[name].missed for name in structures]
     if any(one is not None for one in missed):
         counts = ["-" if one is None else f"{one.missed} of {one.predictions}" for one in missed]
-        table.add_row("missed", "predictions", *counts)
+        table.add_row("missed predictions", *counts)
     return table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -313,7 +314,7 @@ def others_table(entries: Sequence[Mapping[str, Any]], question: Question) -> Re
     level = f"{question.level:.0%}"
     columns = ("arm", "structure", "of", "test cases", "gain", f"{level} interval", "DM", "n*")
     table = plain_table(f"Strata, other test sets and metrics ({TAKES_NO_PART})", *columns)
-    for entry in sorted(entries, key=lambda one: (one["arm"], one["structure"])):
+    for entry in sorted(entries, key=_in_order):
         usual = ("metric", "dice"), ("test_set", "test"), ("stratum", "all")
         gain, plateau, posterior = entry["reachable_gain"], entry["plateau"], entry["posterior"]
         cells = [entry["arm"], entry["structure"], ", ".join(entry[k] for k, word in usual if entry[k] != word)]
@@ -326,6 +327,15 @@ def others_table(entries: Sequence[Mapping[str, Any]], question: Question) -> Re
         dm = score_words(posterior["DM"]["median"])
         table.add_row(*cells, score_words(gain["median"]), ends, dm, "beyond" if size is None else f"{size:.0f}")
     return table
+
+
+def _in_order(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    """By arm, structure and what else it is; strata of numbers from low to high."""
+    stratum = entry["stratum"]
+    first = re.search(r"\d[\d.]*", stratum)
+    low = (float(first[0]), "<=" not in stratum) if first else (0.0, False)
+    by = re.split(r"<=|>", stratum)[0]
+    return entry["arm"], entry["structure"], entry["metric"], entry["test_set"], by, *low, stratum
 
 
 def stability_report(found: DropLargest, level: float) -> RenderableType:
