@@ -41,12 +41,11 @@ def extra_test_set(
     path = study / "test_sets" / f"{section.name}.csv"
     table = read_csv(path) if path.is_file() else None
     wanted = section.cases or list(dataset.cases if table is None else table["case"])
-    if table is not None:
-        if set(table["dataset"]) != {str(dataset.folder)} or set(table["case"]) != set(wanted):
-            raise InputError(
-                f"{path}: test set {section.name!r} was fixed at the first run: {len(table)} cases of "
-                f"{table['dataset'].iloc[0]}. Undo the change in study.toml, or give the new test set another name."
-            )
+    if table is not None and (set(table["dataset"]) != {str(dataset.folder)} or set(table["case"]) != set(wanted)):
+        raise InputError(
+            f"{path}: test set {section.name!r} was fixed at the first run: {len(table)} cases of "
+            f"{table['dataset'].iloc[0]}. Undo the change in study.toml, or give the new test set another name."
+        )
     _refuse_gone(wanted, dataset, section.name)
     if table is not None:
         digest = dict(zip(table["case"], table["digest"], strict=True))
