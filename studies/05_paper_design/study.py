@@ -13,15 +13,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 HERE = Path(__file__).resolve().parent
 PROTOCOLS = HERE.parent / "protocols" / "reduced"
 PHANTOM_CASES = 104
 
 
-def dicecast(*arguments: object) -> None:
+SHOWN = {"phantom": "tumour", "hippocampus": "hippocampus"}
+"""Structure whose figures of agreement are kept."""
+
+
+def dicecast(*arguments: object, output: Path | None = None) -> None:
     command = [sys.executable, "-m", "dicecast", *map(str, arguments)]
     print("$ dicecast", *arguments, flush=True)
-    if subprocess.run(command, check=False).returncode:
+    stream = output.open("w", encoding="utf-8") if output else None
+    if subprocess.run(command, stdout=stream, check=False).returncode:
         sys.exit(f"dicecast {arguments[0]} failed; run the same command again to go on.")
 
 
@@ -37,11 +44,13 @@ def dataset_of(name: str, given: Path | None, folder: Path) -> Path:
 
 
 def keep(study: Path, target: Path) -> None:
-    """What is worth committing: reports, scores, the figures of curves and of agreement at the largest size."""
+    """What is worth committing: the report, scores, the figures of curves."""
     target.mkdir(exist_ok=True)
     shutil.copy(study / "report.txt", target / "report.txt")
-    with gzip.open(target / "scores.csv.gz", "wb", mtime=0) as stream:
-        stream.write((study / "scores.csv").read_bytes())
+    (target / "scores.csv.gz").write_bytes(gzip.compress((study / "scores.csv").read_bytes(), mtime=0))
+    rules = pd.concat([pd.read_csv(path) for path in sorted(study.glob("runs/*/n*/draw*/ensembles.csv"))])
+    compact = {"method": "gzip", "mtime": 0}
+    rules.to_csv(target / "ensembles.csv.gz", index=False, compression=compact, lineterminator="\n")
     for png in sorted((study / "figures").glob("*.png")):
         if "volume" not in png.name:
             shutil.copy(png, target / png.name)
@@ -61,7 +70,11 @@ def main() -> None:
     dicecast("run", study)
     target = HERE / asked.name
     keep(study, target)
-    dicecast("agreement", study, "--figures", target / "agreement", "--json", target / "agreement.json")
+    dicecast("agreement", study, output=target / "agreement.txt")
+    drawn = asked.folder / f"{asked.name}_agreement"
+    dicecast("agreement", study, "--structure", SHOWN[asked.name], "--figures", drawn)
+    for png in sorted(drawn.rglob("*.png")):
+        shutil.copy(png, target / png.name)
 
 
 if __name__ == "__main__":
