@@ -136,7 +136,7 @@ def _start_replay(study: Study) -> Study:
     """At the first round of a replay, hide all but the cases of the largest size asked for."""
     if study.hidden or any(document["replay"] for document in read_rounds(study)):
         return study
-    if any(study.workspace.glob("preprocessed/*/*Plans*.json")) or any(study.folder.glob("runs/*/*/*")):
+    if any(study.workspace.glob("preprocessed/*/*_fingerprint.json")) or any(study.folder.glob("runs/*/*/*")):
         raise InputError(
             f"{study.folder}: a replay must be chosen at the first run, but this study was run without --replay: its "
             "plans have seen the whole pool. Make a new study for the replay."

@@ -97,6 +97,7 @@ class ExtraTestSection:
         require(is_folder_name(self.name), "name", "must be usable as a folder name", self.name)
         taken = ("test", CROSS_VALIDATION, "facts", "annotators")
         require(self.name not in taken, "name", f"must not be one of {', '.join(taken)}", self.name)
+        require(not self.name.startswith("test by "), "name", 'must not start with "test by"', self.name)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from scipy import ndimage
 from ..forecast.errors import InputError
 from .metrics import case_scores
 from .nnunet.checks import check_cases, reader_of, refuse_shared
-from .nnunet.dataset import CaseFiles, Label, NnunetDataset, check_like, read_dataset
+from .nnunet.dataset import CaseFiles, Label, NnunetDataset, check_like, declared_values, read_dataset
 from .nnunet.scoring import physical
 from .sections import AnnotatorSection, ExtraTestSection
 from .tables import read_csv, write_csv
@@ -41,7 +41,7 @@ def extra_test_set(
     path = study / "test_sets" / f"{section.name}.csv"
     table = read_csv(path) if path.is_file() else None
     wanted = section.cases or list(dataset.cases if table is None else table["case"])
-    if table is not None and (set(table["dataset"]) != {str(dataset.folder)} or set(table["case"]) != set(wanted)):
+    if table is not None and (set(table["dataset"]) != {dataset.folder.name} or set(table["case"]) != set(wanted)):
         raise InputError(
             f"{path}: test set {section.name!r} was fixed at the first run: {len(table)} cases of "
             f"{table['dataset'].iloc[0]}. Undo the change in study.toml, or give the new test set another name."
@@ -54,7 +54,7 @@ def extra_test_set(
     named = {f"{section.name}: {case}": one for case, one in digest.items()}
     refuse_shared(list(named), list(pool), {}, {**pool, **named})
     if table is None:
-        rows = [(case, one, str(dataset.folder)) for case, one in digest.items()]
+        rows = [(case, one, dataset.folder.name) for case, one in digest.items()]
         write_csv(pd.DataFrame(rows, columns=["case", "digest", "dataset"]), path)
     return {case: dataset.cases[case] for case in wanted}
 
@@ -105,9 +105,9 @@ def annotator_agreement(
         Columns `case`, `structure`, `a`, `b`, `dice`; a structure that neither contains is left out.
 
     Raises:
-        InputError: A label of another shape.
+        InputError: A label of another shape, or with undeclared values.
     """
-    reader = reader_of(declared)
+    reader, values = reader_of(declared), declared_values(declared)
     rows = []
     for case, files in cases.items():
         paths = {"majority": files.label, **{name: labels[case] for name, labels in annotators.items()}}
@@ -117,6 +117,12 @@ def annotator_agreement(
                 raise InputError(
                     f"{paths[name]}: must have the shape of the dataset's label {maps['majority'].shape}, found "
                     f"{found_map.shape}. Resample it."
+                )
+            unknown = sorted(set(np.unique(found_map).tolist()) - values)
+            if unknown:
+                raise InputError(
+                    f"{paths[name]}: label values must be those declared in dataset.json {sorted(values)}, found "
+                    f"{unknown[0]:g}. Correct the label."
                 )
         for structure, label in structures.items():
             masks = {name: np.isin(one, label) for name, one in maps.items()}

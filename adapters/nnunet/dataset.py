@@ -53,10 +53,12 @@ class NnunetDataset:
     @property
     def label_values(self) -> set[int]:
         """Every value a label file may hold."""
-        values: set[int] = {0}
-        for value in self.declared["labels"].values():
-            values.update(_label_values(value))
-        return values
+        return declared_values(self.declared)
+
+
+def declared_values(declared: Mapping[str, Any]) -> set[int]:
+    """Every value that a label file may hold, by its `dataset.json`."""
+    return {0, *(v for value in declared["labels"].values() for v in _label_values(value))}
 
 
 def read_dataset(folder: Path) -> NnunetDataset:

@@ -40,7 +40,13 @@ def finished_model(asked: FinishedSection, test: set[str], where: str) -> tuple[
     if missing or not model.folds:
         raise InputError(f"{where}: finished.folder must hold {missing[0] if missing else 'folds'}, found none.")
     splits = read_json(Path(asked.splits).expanduser())
-    cases = sorted({case for split in splits for part in ("train", "val") for case in split[part]})
+    try:
+        cases = sorted({str(case) for split in splits for part in ("train", "val") for case in split[part]})
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{asked.splits}: must be splits of nnU-Net, a list of {{train, val}} with case ids, found something else. "
+            "Check finished.splits."
+        ) from error
     leaked = sorted(test & set(cases))
     if leaked:
         raise InputError(

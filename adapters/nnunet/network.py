@@ -30,6 +30,11 @@ def pilot_plans(plans: Mapping[str, Any], configuration: str, training: Training
     if training.patch is not None:
         _replan_patch(entry, training.patch, arm)
     network = entry["architecture"]["arch_kwargs"]
+    if network["n_stages"] < 2:
+        raise InputError(
+            f"arm {arm!r}: patch must be large enough to be pooled once, found {list(entry['patch_size'])}. Give edges "
+            f"of at least {2 * SMALLEST_EDGE}, or a finer spacing."
+        )
     if training.depth is not None:
         _cut(network, training.depth, arm)
     if training.features is not None:
@@ -64,11 +69,6 @@ def _replan_patch(entry: dict[str, Any], patch: Sequence[int], arm: str) -> None
             f"The next that fits is {[int(edge) for edge in fitting]}."
         )
     network, stages = entry["architecture"]["arch_kwargs"], len(strides)
-    if stages < 2:
-        raise InputError(
-            f"arm {arm!r}: patch must be large enough to be pooled once, found {list(patch)}. Give edges of at least "
-            f"{2 * SMALLEST_EDGE}."
-        )
     first = network["features_per_stage"][0]
     network.update(
         n_stages=stages,

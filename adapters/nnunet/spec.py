@@ -137,8 +137,17 @@ class PilotSpec:
 
 def protocol_hash(protocol: Mapping[str, Any]) -> str:
     """Identity of a protocol; what is left to nnU-Net (None) does not count."""
-    stated = {key: value for key, value in protocol.items() if value is not None}
+    stated = {key: _as_floats(value) for key, value in protocol.items() if value is not None}
     return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _as_floats(value: Any) -> Any:
+    """Numbers as floats, so that 3 and 3.0 are one setting."""
+    if isinstance(value, Mapping):
+        return {key: _as_floats(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_floats(one) for one in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def run_status(folder: Path) -> RunStatus:

@@ -252,6 +252,19 @@ def test_a_patch_too_small_to_be_pooled_once_is_refused(
         pilot(plans[PLAIN], configuration, patch=patch)
 
 
+def test_a_planned_network_of_one_stage_is_refused_too(plans: dict[str, dict[str, Any]]) -> None:
+    # as nnU-Net plans small images that a coarse spacing makes smaller still
+    given = copy.deepcopy(plans[PLAIN])
+    given["configurations"]["2d"]["patch_size"] = [7, 7]
+    network = given["configurations"]["2d"]["architecture"]["arch_kwargs"]
+    network["n_stages"] = 1
+    for name in ("features_per_stage", "strides", "kernel_sizes", *PER_STAGE):
+        if name in network:
+            network[name] = network[name][: 1 - name.endswith("decoder")]
+    with pytest.raises(InputError, match=r"stage|pooled"):
+        pilot(given, "2d")
+
+
 # inheritance
 
 
