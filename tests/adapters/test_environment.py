@@ -8,7 +8,6 @@ import pytest
 from dicecast.adapters.nnunet.environment import nnunet_environment
 from dicecast.adapters.nnunet.folders import located
 
-
 SWITCH, RAW = "nnUNet_wandb_enabled", "nnUNet_raw"
 
 
