@@ -20,7 +20,7 @@ from .nnunet.spec import PilotSpec, RunStatus, remove_checkpoints, run_status
 from .prepare import StepsWatcher, prepare
 from .specs import check_arms, check_specs, pilot_specs, structures_of
 from .study import Study, locked, open_study, read_rounds, write_round
-from .test_sets import extra_digests
+from .testsets import extra_digests
 
 RunsWatcher = Callable[[Sequence[PilotSpec], Outcome], None]
 

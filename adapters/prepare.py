@@ -10,20 +10,13 @@ from .execution import Task, Workers
 from .extra_cases import extra_count, provide
 from .files import storage_errors
 from .nnunet.dataset import CaseFiles, NnunetDataset
-from .nnunet.planning import (
-    Preparation,
-    case_folder,
-    check_configuration,
-    is_preprocessed,
-    make_plans,
-    preprocess_case,
-    read_plans,
-)
+from .nnunet.planning import make_plans
+from .nnunet.preparation import Preparation, case_folder, check_configuration, is_preprocessed, read_plans
 from .run_scores import keep_references
 from .sections import ArmSection
 from .specs import Materials, extra_source, materials_of, preparation_of
 from .study import Study
-from .test_sets import extra_digests
+from .testsets import extra_digests
 
 StepsWatcher = Callable[[str, int, int], None]
 
@@ -111,5 +104,7 @@ def _plan(workspace: Path, *more: Any) -> None:
 
 
 def _preprocess(workspace: Path, *more: Any) -> None:
+    from .nnunet.preprocessing import preprocess_case
+
     with storage_errors(workspace.parent):
         preprocess_case(workspace, *more)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .nnunet.planning import PLANNERS
+from .nnunet.preparation import PLANNERS
 from .sections import ArmSection, PilotSection
 from .study import Study
 

@@ -15,7 +15,7 @@ from .nnunet.spec import RunStatus, protocol_hash, run_status
 from .specs import Materials
 from .study import Study
 from .tables import read_csv, read_scores, write_csv
-from .test_sets import annotator_agreement, reference_facts
+from .testsets import annotator_agreement, reference_facts
 
 
 def keep_references(study: Study, materials: Materials) -> None:

@@ -16,13 +16,13 @@ from .extra_cases import ExtraCases, ExtraSource, at_hand, extra_count
 from .files import read_json
 from .nnunet.dataset import CaseFiles, Label, NnunetDataset
 from .nnunet.finished import finished_model
-from .nnunet.planning import PLANNERS, Preparation, check_preparation
+from .nnunet.preparation import PLANNERS, Preparation, check_preparation
 from .nnunet.scoring import Scoring, scored_structures
 from .nnunet.spec import FinishedModel, PilotSpec, RunStatus, protocol_hash, run_status
 from .nnunet.trainers import find_trainer
 from .sections import ArmSection
 from .study import Study
-from .test_sets import annotator_labels, extra_test_set
+from .testsets import annotator_labels, extra_test_set
 
 FINISHED = 1000
 """The draw that a finished model counts as: none that is trained here."""

@@ -28,7 +28,7 @@ from ..tables import write_csv
 from .dataset import CaseFiles
 from .environment import nnunet_environment, output_to
 from .network import pilot_plans
-from .planning import case_folder, read_plans
+from .preparation import case_folder, read_plans
 from .scoring import physical, score_case, score_folder
 from .spec import PilotSpec, RunStatus, fold_splits, protocol_hash
 

@@ -1,4 +1,7 @@
-"""nnU-Net's preprocessing with a box cut out first and normalisations that nnU-Net does not have.
+"""Preprocessing cases one by one, with a box cut out first and normalisations that nnU-Net does not have.
+
+nnU-Net's own `preprocess` deletes its output folder at every call, so cases are preprocessed one by one under the
+frozen plans, whenever they are annotated.
 
 Imports nnU-Net; only worker processes import this module.
 """
@@ -6,6 +9,8 @@ Imports nnU-Net; only worker processes import this module.
 from __future__ import annotations
 
 import math
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +21,8 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from ..files import read_json
 from .dataset import CaseFiles
-from .planning import Preparation, read_plans
+from .environment import output_to
+from .preparation import Preparation, case_folder, is_preprocessed, read_plans
 
 PERCENTILES = (0.5, 99.5)
 """Where `clip` cuts unless told otherwise."""
@@ -59,6 +65,42 @@ def _clipped(channel: Any, percentiles: Sequence[float]) -> Any:
     """Cut at percentiles of the case, then to zero mean and unit standard deviation."""
     cut = np.clip(channel, *np.percentile(channel, percentiles))
     return (cut - cut.mean()) / max(float(cut.std()), 1e-8)
+
+
+def preprocess_case(
+    workspace: Path,
+    preparation: Preparation,
+    configuration: str,
+    case: str,
+    files: CaseFiles,
+    test_set: str | None = None,
+) -> None:
+    """Preprocess one case under the frozen plans; does nothing when that was done.
+
+    Args:
+        workspace: The study's private nnU-Net folder.
+        preparation: Names the plans.
+        configuration: nnU-Net configuration.
+        case: Name of the preprocessed case.
+        files: Its images and label.
+        test_set: Test set it belongs to; its label is then left out. None for a training case.
+    """
+    plans = read_plans(workspace, preparation)
+    folder = case_folder(workspace, plans, configuration, test_set)
+    if is_preprocessed(folder, case):
+        return
+    draft = workspace / "unfinished" / f"{folder.name}-{case}-{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    with output_to(workspace / "preprocessing.log"):
+        cut = None if preparation.crop is None else crop_box(files.label, plans, preparation)
+        preprocessor, *arguments = preprocessor_of(workspace, preparation, configuration, cut)
+        images, label = [str(p) for p in files.images], None if test_set is not None else str(files.label)
+        preprocessor.run_case_save(str(draft / case), images, label, *arguments)
+    folder.mkdir(parents=True, exist_ok=True)
+    for ending in ("_seg.b2nd", ".b2nd", ".pkl"):
+        os.replace(draft / f"{case}{ending}", folder / f"{case}{ending}")
+    shutil.rmtree(draft)
 
 
 def preprocessor_of(

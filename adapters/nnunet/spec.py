@@ -17,7 +17,7 @@ from ...forecast.errors import InputError
 from ..files import read_json
 from ..sections import TrainingSettings
 from .dataset import CaseFiles
-from .planning import Preparation
+from .preparation import Preparation
 from .scoring import Scoring
 
 PILOT = "Pilot_"

@@ -10,7 +10,7 @@ import pytest
 
 from dicecast.adapters.nnunet.checks import check_cases, refuse_shared
 from dicecast.adapters.nnunet.dataset import read_dataset
-from dicecast.adapters.nnunet.planning import check_configuration
+from dicecast.adapters.nnunet.preparation import check_configuration
 from dicecast.forecast.errors import InputError
 
 LABELS = {"background": 0, "organ": 1}

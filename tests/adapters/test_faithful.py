@@ -60,7 +60,7 @@ from dicecast.adapters.initialise import create_study
 from dicecast.adapters.new_study import NewStudy
 from dicecast.adapters.loop import read_dataset_of
 from dicecast.adapters.nnunet.pilot import run_pilot
-from dicecast.adapters.nnunet.planning import read_plans
+from dicecast.adapters.nnunet.preparation import read_plans
 from dicecast.adapters.nnunet.spec import fold_splits
 from dicecast.adapters.prepare import prepare
 from dicecast.adapters.specs import pilot_specs

@@ -670,8 +670,8 @@ def test_folds_vote_voxel_by_voxel(reference: Reference, tmp_path: Path) -> None
     assert [path.parent.name for path in checkpoints] == ["fold_0", "fold_1"]
     from torch import device
 
-    from dicecast.adapters.nnunet.planning import Preparation, read_plans
     from dicecast.adapters.nnunet.prediction import load_predictor, predict_cases
+    from dicecast.adapters.nnunet.preparation import Preparation, read_plans
     from dicecast.adapters.nnunet.trainers import trainer_class
 
     plans = read_plans(study / "nnunet", Preparation())

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from dicecast.adapters.files import write_json
 from dicecast.adapters.nnunet.dataset import read_dataset
 from dicecast.adapters.nnunet.network import PER_STAGE, SMALLEST_EDGE, pilot_plans
-from dicecast.adapters.nnunet.planning import Preparation, make_plans, read_plans
+from dicecast.adapters.nnunet.planning import make_plans
+from dicecast.adapters.nnunet.preparation import Preparation, read_plans
 from dicecast.adapters.sections import TrainingSettings
 from dicecast.forecast.errors import InputError
 

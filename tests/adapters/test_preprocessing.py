@@ -18,7 +18,8 @@ from hypothesis.extra import numpy as hnp
 
 from dicecast.adapters.files import write_json
 from dicecast.adapters.nnunet.dataset import NnunetDataset, read_dataset
-from dicecast.adapters.nnunet.planning import (
+from dicecast.adapters.nnunet.planning import make_plans
+from dicecast.adapters.nnunet.preparation import (
     DATASET_NAME,
     PLANNERS,
     Preparation,
@@ -27,10 +28,9 @@ from dicecast.adapters.nnunet.planning import (
     check_preparation,
     data_identifier,
     is_preprocessed,
-    make_plans,
-    preprocess_case,
     read_plans,
 )
+from dicecast.adapters.nnunet.preprocessing import preprocess_case
 from dicecast.forecast.errors import InputError
 
 Array = npt.NDArray[Any]

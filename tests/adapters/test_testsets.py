@@ -22,7 +22,7 @@ from dicecast.adapters.settings import parse_settings
 from dicecast.adapters.specs import materials_of
 from dicecast.adapters.study import Study, open_study
 from dicecast.adapters.tables import read_csv
-from dicecast.adapters.test_sets import annotator_agreement, annotator_labels, extra_test_set, reference_facts
+from dicecast.adapters.testsets import annotator_agreement, annotator_labels, extra_test_set, reference_facts
 from dicecast.forecast.errors import InputError
 
 Array = npt.NDArray[Any]
