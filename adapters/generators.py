@@ -60,7 +60,7 @@ def _lesions(
     seed: int,
     used: Mapping[str, str],
 ) -> None:
-    from .examples.lesions import write_synthetic
+    from .examples.synthetic import write_synthetic
 
     assert section.lesions is not None and section.organ is not None and section.lesion is not None
     healthy = read_dataset(Path(section.lesions).expanduser())

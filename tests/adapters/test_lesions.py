@@ -12,17 +12,9 @@ import pytest
 import SimpleITK
 from scipy import ndimage
 
-from dicecast.adapters.examples.lesions import (
-    COLUMNS,
-    SIZES,
-    LesionLook,
-    NoRoomError,
-    SyntheticSet,
-    diameter_mm,
-    synthesise,
-    write_synthetic,
-)
+from dicecast.adapters.examples.lesions import SIZES, LesionLook, NoRoomError, diameter_mm, synthesise
 from dicecast.adapters.examples.phantom import LABELS, phantom_case, write_phantom
+from dicecast.adapters.examples.synthetic import COLUMNS, SyntheticSet, write_synthetic
 from dicecast.adapters.nnunet.dataset import CaseFiles, NnunetDataset, read_dataset
 from dicecast.adapters.tables import read_csv
 from dicecast.forecast.errors import InputError
