@@ -358,6 +358,7 @@ class ArmSection(PlanSettings):
         """Check ranges."""
         super().__post_init__()
         require(is_folder_name(self.name), "name", "must be usable as a folder name", self.name)
+        require(self.name != "reference", "name", 'must not be "reference", which crop.test means otherwise', self.name)
         require(self.per_case is None or 0 <= self.per_case < math.inf, "per_case", "must be >= 0", self.per_case)
 
     def training(self, pilots: PilotSection) -> TrainingSettings:

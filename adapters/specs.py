@@ -78,7 +78,7 @@ def materials_of(study: Study, dataset: NnunetDataset) -> Materials:
     for arm in study.settings.arms:
         if arm.extra_cases is not None:
             extra[arm.name], digests = at_hand(extra_source(study, arm))
-            _refuse_test_images(study, arm, digests)
+            _refuse_own_images(study, arm, digests)
             trainable |= digests
     pool = {case: digest for case, digest in trainable.items() if case not in test[TEST]}
     for section in study.settings.test.extra:
@@ -92,14 +92,15 @@ def materials_of(study: Study, dataset: NnunetDataset) -> Materials:
     return Materials(dataset, scoring_of(study, dataset), test, annotators, extra)
 
 
-def _refuse_test_images(study: Study, arm: ArmSection, digests: Mapping[str, str]) -> None:
-    """No extra case may be a copy of a test image."""
-    test = {study.digest[case]: case for case in study.test if case in study.digest}
+def _refuse_own_images(study: Study, arm: ArmSection, digests: Mapping[str, str]) -> None:
+    """No extra case may be a copy of a test image, nor of an annotated one: it would be trained on uncounted."""
+    own = {digest: case for case, digest in study.digest.items()}
     for name, digest in digests.items():
-        if digest in test:
+        if digest in own:
             raise InputError(
-                f"{study.folder / 'study.toml'}, [[arm]] {arm.name}: extra case {name!r} is the image of test case "
-                f"{test[digest]!r}: a test case must never be trained on. Remove it from the extra cases."
+                f"{study.folder / 'study.toml'}, [[arm]] {arm.name}: extra case {name!r} is the image of case "
+                f"{own[digest]!r} of the study: extra cases must be others than those annotated or tested on. Remove it "
+                f"from the extra cases, and {study.folder / 'extra'}."
             )
 
 

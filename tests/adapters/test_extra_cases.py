@@ -431,7 +431,7 @@ def test_an_extra_case_that_is_a_copy_of_a_test_image_is_refused(
     study = new_study("--configuration", "2d")
     test = open_study(study).test[0]
     shutil.copy(tmp_path / "dataset" / "imagesTr" / f"{test}_0000.nii.gz", more / "imagesTr" / "case_004_0000.nii.gz")
-    with pytest.raises(InputError, match=f"-case_004' is the image of test case {test!r}") as caught:
+    with pytest.raises(InputError, match=f"-case_004' is the image of case {test!r} of the study") as caught:
         with_extra_cases(study, 'folder = "../more"')
     assert "[[arm]] more" in str(caught.value)
 
