@@ -99,8 +99,8 @@ def _refuse_own_images(study: Study, arm: ArmSection, digests: Mapping[str, str]
         if digest in own:
             raise InputError(
                 f"{study.folder / 'study.toml'}, [[arm]] {arm.name}: extra case {name!r} is the image of case "
-                f"{own[digest]!r} of the study: extra cases must be others than those annotated or tested on. Remove it "
-                f"from the extra cases, and {study.folder / 'extra'}."
+                f"{own[digest]!r} of the study: extra cases must be others than those annotated or tested on. "
+                f"Remove it from the extra cases, and {study.folder / 'extra'}."
             )
 
 
