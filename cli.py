@@ -212,8 +212,11 @@ def init(
         ),
     ] = None,
     configuration: Annotated[
-        str, typer.Option(help="nnU-Net configurations, one arm each: 2d,3d_fullres")
-    ] = "3d_fullres",
+        str | None,
+        typer.Option(
+            help="nnU-Net configurations, one arm each: 2d,3d_fullres  \\[default: 3d_fullres]", show_default=False
+        ),
+    ] = None,
     sizes: Annotated[
         str | None,
         typer.Option(help="Sizes trained at round 0.  \\[default: proposed with the draws]", show_default=False),
@@ -231,17 +234,27 @@ def init(
     seconds_per_iteration: Annotated[
         float | None, typer.Option(help="As dicecast doctor --benchmark measures it.", show_default=False)
     ] = None,
-    folds: Annotated[int, typer.Option(help="Fold models per run: 1 trains one on all n cases.")] = 1,
+    folds: Annotated[
+        int | None,
+        typer.Option(help="Fold models per run.  \\[default: 1, trained on all n cases]", show_default=False),
+    ] = None,
     ensemble: Annotated[
-        str, typer.Option(help="Rules for the folds: vote, logits, softmax; the first of several makes the curve.")
-    ] = "vote",
+        str | None,
+        typer.Option(
+            help="Rules for the folds: vote, logits, softmax; the first of several makes the curve.  \\[default: vote]",
+            show_default=False,
+        ),
+    ] = None,
     cases: Annotated[
         Path | None,
         typer.Option(
             help="CSV with columns case, patient, ... ; cases of a patient stay on one side.", show_default=False
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the test set, the draws and the trainings.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of the test set, the draws and the trainings.  \\[default: 0]", show_default=False),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs.  \\[default: nnU-Net's 1000]", show_default=False)] = None,
     iterations: Annotated[
         int | None, typer.Option(help="Iterations per epoch.  \\[default: nnU-Net's 250]", show_default=False)
@@ -259,43 +272,50 @@ def init(
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Initial learning rate.", show_default=False)] = None,
     trainer: Annotated[
-        str,
-        typer.Option(help="A trainer of nnU-Net's by name (nnUNetTrainerNoDA: no augmentation), or file.py:Class."),
-    ] = "nnUNetTrainer",
+        str | None,
+        typer.Option(
+            help="A trainer of nnU-Net's by name (nnUNetTrainerNoDA: no augmentation), or file.py:Class.  "
+            "\\[default: nnUNetTrainer]",
+            show_default=False,
+        ),
+    ] = None,
     schedule_check: Annotated[
-        bool, typer.Option(help="Also train the smallest and largest size twice as long.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--schedule-check/--no-schedule-check",
+            help="Also train the smallest and largest size twice as long.  \\[default: yes]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Check a dataset, hold out the test set and write a commented study.toml."""
     from .adapters import starting
 
-    training = {
-        "epochs": epochs,
-        "iterations": iterations,
-        "batch": batch,
-        "features": features,
-        "precision": precision,
-        "optimiser": optimiser,
-        "learning_rate": learning_rate,
-    }
     asked = starting.new_study(
-        test,
-        configuration,
-        sizes,
-        draws,
-        trainer,
-        training,
-        folder=study,
-        dataset=dataset,
-        seed=seed,
-        cases_table=cases,
-        schedule_check=schedule_check,
+        study,
+        dataset,
         settings=settings,
-        folds=folds,
-        ensemble=tuple(rule.strip() for rule in ensemble.split(",")),
-        runs=starting.runs_for(
-            gpu_hours, seconds_per_iteration, training, len(configuration.split(",")), schedule_check
-        ),
+        cases=cases,
+        test=test,
+        sizes=sizes,
+        draws=draws,
+        gpu_hours=gpu_hours,
+        seconds_per_iteration=seconds_per_iteration,
+        protocol={
+            "configuration": configuration,
+            "trainer": trainer,
+            "ensemble": ensemble,
+            "folds": folds,
+            "seed": seed,
+            "schedule_check": schedule_check,
+            "epochs": epochs,
+            "iterations": iterations,
+            "batch": batch,
+            "features": features,
+            "precision": precision,
+            "optimiser": optimiser,
+            "learning_rate": learning_rate,
+        },
     )
     Console().print(starting.initialise(asked, seconds_per_iteration, Console(stderr=True)))
 

@@ -108,7 +108,8 @@ def conclude(
     number = len(study.batches) - 1
     question = question or study_question(study)
     sizes, scores = study.pool_sizes, study_scores(study)
-    curves = curves_from_scores(curve_scores(study, scores), n_annotated=sizes[-1], pool=sizes)
+    chosen = curve_scores(study, scores)
+    curves = [] if chosen.empty else curves_from_scores(chosen, n_annotated=sizes[-1], pool=sizes)
     deciding, others = _parted(study, curves)
     forecasts = [forecast_curve(curve, question, quick=quick, draws=DRAWS) for curve in deciding]
     rounds = read_rounds(study)

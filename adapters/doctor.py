@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from .. import __version__
@@ -26,7 +25,8 @@ from .new_study import NewStudy
 from .nnunet import detect_device, require_nnunet
 from .nnunet.checks import check_cases
 from .nnunet.dataset import read_dataset
-from .specs import run_folder
+from .run_folders import run_folder
+from .screen import PlainTable
 
 PACKAGES = ("numpy", "scipy", "pandas", "lmfit", "emcee", "rich", "typer", "matplotlib", "torch", "nnunetv2")
 
@@ -118,7 +118,7 @@ def _benchmark(device: str) -> dict[str, float]:
 
 
 def _report(found: dict[str, Any], problems: list[str]) -> RenderableType:
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table = PlainTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_row("dicecast", f"{found['dicecast']} on Python {found['python']}")
     missing = [name for name, version in found["packages"].items() if version is None]
     table.add_row("packages", ", ".join(f"{n} {v}" for n, v in found["packages"].items() if v))

@@ -20,7 +20,11 @@ from .generators import generate
 from .nnunet.checks import check_cases
 from .nnunet.dataset import CaseFiles, NnunetDataset, check_like, read_dataset
 from .sections import ExtraCasesSection
-from .tables import read_csv, write_csv
+from .tables import read_columns, write_csv
+
+FOLDERS = ("imagesTr", "labelsTr")
+RECORD = ("case", "block", "digest")
+"""Columns of the record of extra cases."""
 
 
 @dataclass(frozen=True)
@@ -84,64 +88,109 @@ def provide(source: ExtraSource, like: NnunetDataset, count: int, used: Mapping[
         source: Where they come from.
         like: The study's dataset, whose channels and labels they must have.
         count: How many are needed.
-        used: Digest of every image of the study, by case: none may be a source of lesions.
+        used: Digest of every image of the study, by case: none may be an extra case, nor a source of lesions.
 
     Raises:
-        InputError: Too few in a folder, or unusable ones.
-        WorkError: The command or callable failed or wrote too few.
+        InputError: Too few in a folder, unusable ones, or an image of the study; nothing is put on record.
+        WorkError: The command or callable failed, or wrote too few or unusable cases.
     """
     known = _known(source.place)
     missing = count - len(known)
     if missing <= 0:
         return
     if source.placed.folder is None:
-        _grow(source, like, missing, set(known["case"]), used)
-    dataset = read_dataset(source.raw)
-    check_like(dataset, like, "extra cases")
-    new = [case for case in dataset.cases if case not in set(known["case"])]
+        new = _grow(source, like, missing, set(known["case"]), used)
+        dataset = read_dataset(source.raw)
+    else:
+        dataset = read_dataset(source.raw)
+        check_like(dataset, like, "extra cases")
+        new = [case for case in dataset.cases if case not in set(known["case"])]
     if len(new) < missing:
-        kind = WorkError if source.placed.folder is None else InputError
-        raise kind(
+        raise InputError(
             f"{source.raw}: extra cases in a ratio of {source.asked.ratio:g} need {count} cases, found "
             f"{len(new) + len(known)}. Add cases or lower the ratio."
         )
     block = 0 if known.empty else int(known["block"].astype(int).max()) + 1
     chosen = np.random.default_rng([source.seed, 19, block]).permutation(new)[:missing]
-    facts = check_cases(dataset, sorted(map(str, chosen)))
+    facts = list(check_cases(dataset, sorted(map(str, chosen))))
+    _refuse_used({fact.case: fact.digest for fact in facts}, dataset, used)
     rows = pd.DataFrame([{"case": fact.case, "block": str(block), "digest": fact.digest} for fact in facts])
     write_json(source.place / "source.json", {**dataclasses.asdict(source.asked), "seed": source.seed})
     write_csv(pd.concat([known, rows], ignore_index=True), source.place / "cases.csv")
 
 
-def _grow(source: ExtraSource, like: NnunetDataset, count: int, known: set[str], used: Mapping[str, str]) -> None:
-    """Generate cases in a draft folder and move them to the others once all are there."""
+def _refuse_used(digests: Mapping[str, str], dataset: NnunetDataset, used: Mapping[str, str]) -> None:
+    """No extra case may be a copy of an annotated or a test image: it would be trained on uncounted."""
+    owner = {digest: case for case, digest in used.items()}
+    for name, digest in digests.items():
+        if digest in owner:
+            raise InputError(
+                f"{dataset.cases[name].images[0]}: extra case {name!r} is the image of case {owner[digest]!r} of the "
+                "study: extra cases must be others than those annotated or tested on. Remove it."
+            )
+
+
+def _grow(source: ExtraSource, like: NnunetDataset, count: int, known: set[str], used: Mapping[str, str]) -> list[str]:
+    """Generate cases in a draft folder, and move them to the others once all are there and checked.
+
+    Returns:
+        The new cases.
+    """
     for left in source.place.glob("writing-*"):
         shutil.rmtree(left, ignore_errors=True)
-    draft, start = source.place / f"writing-{os.getpid()}", len(known)
+    draft, start, log = source.place / f"writing-{os.getpid()}", len(known), source.place / "log.txt"
     draft.mkdir(parents=True)
-    generate(source.placed, like, draft, source.place / "log.txt", count, start, source.seed, used)
-    for name in ("imagesTr", "labelsTr"):
-        if not (draft / name).is_dir():
-            raise WorkError(
-                f"{draft}: a generator must write imagesTr, labelsTr and dataset.json (nnU-Net raw layout), found no "
-                f"{name}. Its output is in {source.place / 'log.txt'}."
-            )
+    generate(source.placed, like, draft, log, count, start, source.seed, used)
+    try:
+        made = _generated(draft, like, count, known)
+    except InputError as error:
+        raise WorkError(
+            f"the generator of extra cases must write imagesTr, labelsTr and dataset.json (nnU-Net raw layout) with "
+            f"{count} new cases: {error} Its output is in {log}."
+        ) from error
+    _drop_unrecorded(source.raw, str(like.declared["file_ending"]), known)
+    for name in FOLDERS:
         (source.raw / name).mkdir(parents=True, exist_ok=True)
         for path in sorted((draft / name).iterdir()):
-            if path.name.removesuffix(str(like.declared["file_ending"])) in known:
-                raise WorkError(f"{path}: a generator must give every case a new name, found it twice. Use {{start}}.")
             os.replace(path, source.raw / name / path.name)
     for path in sorted(draft.glob("*.*")):
         target = path.name if path.name == "dataset.json" or not start else f"{path.stem}-{start}{path.suffix}"
         os.replace(path, source.raw / target)
     shutil.rmtree(draft)
+    return made
+
+
+def _generated(draft: Path, like: NnunetDataset, count: int, known: set[str]) -> list[str]:
+    """The cases of a draft, checked."""
+    made = read_dataset(draft)
+    check_like(made, like, "extra cases")
+    if "dataset" in made.declared:
+        raise InputError(f"{draft / 'dataset.json'}: must not list files under dataset. Leave it out.")
+    if len(made.cases) < count:
+        raise InputError(f"{draft}: must hold {count} cases, found {len(made.cases)}.")
+    again = [case for case in made.cases if case in known]
+    if again:
+        raise InputError(f"{draft}: every case must have a new name, found {again[0]!r} twice. Use {{start}}.")
+    return list(made.cases)
+
+
+def _drop_unrecorded(raw: Path, ending: str, known: set[str]) -> None:
+    """Remove generated cases that an interrupted run moved here but did not put on record."""
+    for name in FOLDERS:
+        for path in (raw / name).glob(f"*{ending}"):
+            case = path.name.removesuffix(ending)
+            if (case if name == "labelsTr" else case.rpartition("_")[0]) not in known:
+                path.unlink()
 
 
 def _known(place: Path) -> pd.DataFrame:
     path = place / "cases.csv"
-    return (
-        read_csv(path).reset_index(drop=True) if path.is_file() else pd.DataFrame(columns=["case", "block", "digest"])
-    )
+    if not path.is_file():
+        return pd.DataFrame(columns=list(RECORD))
+    table = read_columns(path, RECORD, "Restore it.").reset_index(drop=True)
+    if not table["block"].str.isdigit().all():
+        raise InputError(f"{path}, column 'block': must be whole numbers. Restore the file.")
+    return table
 
 
 def at_hand(source: ExtraSource) -> tuple[ExtraCases, dict[str, str]]:

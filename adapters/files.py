@@ -100,6 +100,14 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
+def json_holds(path: Path, expected: Any) -> bool:
+    """Whether a JSON file is there and holds just this; one that cannot be read does not."""
+    try:
+        return bool(read_json(path) == expected)
+    except InputError:
+        return False
+
+
 def read_text(path: Path) -> str:
     """Read a UTF-8 text file.
 

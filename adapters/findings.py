@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from ..forecast.curve import Curve
 from ..forecast.scores import TEST, TEXT_DEFAULTS
-from .files import read_json
-from .nnunet.spec import RunStatus, run_status
+from .run_folders import completed_runs, run_folder
+from .run_scores import scores_of
 from .study import Study
-from .tables import read_scores
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,7 @@ class FalsePositives:
 
 def hours_per_run(study: Study) -> float | None:
     """Mean hours of the completed pilot runs; None before the first. nnU-Net's do not depend on the size."""
-    done = [path for path in study.folder.glob("runs/*/n*/draw*") if run_status(path) is RunStatus.COMPLETED]
-    taken = [read_json(path / "run.json")["seconds"] for path in done]
+    taken = [run.record["seconds"] for run in completed_runs(study)]
     hours = [sum(seconds.values()) / 3600 for seconds in taken if "training" in seconds]
     return float(np.mean(hours)) if hours else None
 
@@ -59,23 +56,21 @@ def hours_per_run(study: Study) -> float | None:
 def schedule_checks(study: Study) -> list[ScheduleCheck]:
     """Every completed schedule check against its plain run, per structure."""
     found = []
-    for path in sorted(study.folder.glob("checks/*/n*/draw*/run.json"), key=lambda p: int(p.parts[-3][1:])):
-        plain = study.folder / "runs" / path.relative_to(study.folder / "checks").parent
-        if run_status(path.parent) is not RunStatus.COMPLETED or run_status(plain) is not RunStatus.COMPLETED:
+    for check in sorted(completed_runs(study, check=True), key=lambda run: run.n):
+        plain = replace(check, path=run_folder(study, check.arm, check.n, check.draw))
+        if not plain.completed:
             continue
-        made = read_json(path)
         metric = study.settings.scores.curve_metrics[0]
-        plain_scores, doubled = (_by_case(folder / "scores.csv", metric) for folder in (plain, path.parent))
+        plain_scores, doubled = (_by_case(scores_of(study, run), metric) for run in (plain, check))
         for structure in plain_scores.columns.intersection(doubled.columns):
             pair = pd.concat([plain_scores[structure], doubled[structure]], axis=1).dropna()
             if len(pair):
-                found.append(ScheduleCheck(made["arm"], str(structure), made["n"], *map(float, pair.mean())))
+                found.append(ScheduleCheck(check.arm, str(structure), check.n, *map(float, pair.mean())))
     return found
 
 
-def _by_case(path: Path, metric: str) -> pd.DataFrame:
+def _by_case(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Scores on the test set that decides: test cases by structure."""
-    table = read_scores(path)
     rows = table[(table["metric"] == metric) & (table["test_set"] == TEST)]
     return rows.pivot(index="case", columns="structure", values="score")
 

@@ -101,8 +101,8 @@ def _call(target: str, folder: Path, log: Path, count: int, start: int, seed: in
 def _command(template: str, folder: Path, log: Path, count: int, start: int, seed: int) -> None:
     values = {"folder": str(folder), "count": str(count), "start": str(start), "seed": str(seed)}
     try:
-        words = [word.format(**values) for word in shlex.split(template)] or [""]
-    except (ValueError, KeyError, IndexError) as error:
+        words = [word.format(**values) for word in shlex.split(template)]
+    except (ValueError, KeyError, IndexError, AttributeError) as error:
         raise InputError(
             f"extra_cases.command may hold {{folder}}, {{count}}, {{start}} and {{seed}}, found {template!r}: {error}."
         ) from error

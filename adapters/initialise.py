@@ -14,14 +14,14 @@ import pandas as pd
 
 from ..forecast.errors import InputError, StorageError
 from ..forecast.pilots import FEWEST, Design, design_pilots
-from .files import check_new, read_text, write_text
+from .files import check_new, write_text
 from .new_study import NewStudy, TestChoice, adopted_toml, study_toml
 from .nnunet.checks import CaseFacts, check_cases, refuse_shared
 from .nnunet.dataset import NnunetDataset, read_dataset
 from .nnunet.folders import located
-from .settings import parse_settings, read_settings
-from .specs import check_arms, structures_of
+from .settings import settings_of
 from .study import Study, open_study
+from .study_checks import check_study
 from .tables import read_csv, write_csv
 
 TEST_SHARE = 0.2
@@ -50,7 +50,8 @@ def create_study(asked: NewStudy) -> Created:
     check_new(target)
     _check_asked(asked)
     dataset = read_dataset(located(str(asked.dataset), Path.cwd(), "nnUNet_raw"))
-    given = None if asked.settings is None else read_settings(asked.settings)
+    text = None if asked.settings is None else adopted_toml(asked, asked.settings, target.name, dataset)
+    given = None if text is None else settings_of(text, str(asked.settings))
     wanted = asked.test if asked.test is not None else TEST_SHARE if given is None else given.test.cases
     table = _user_table(asked.cases_table, dataset)
     facts = {}
@@ -59,19 +60,24 @@ def create_study(asked: NewStudy) -> Created:
         asked.progress(len(facts), len(dataset.cases))
     seed = asked.seed if given is None else given.study.seed
     patient = dict(zip(table["case"], table["patient"], strict=True))
-    test = choose_test(wanted, list(dataset.cases), patient, seed)
+    try:
+        test = choose_test(wanted, list(dataset.cases), patient, seed)
+    except InputError as error:
+        where = "" if given is None or asked.test is not None else f"{asked.settings}, [test]: "
+        raise InputError(f"{where}{error}") from error
     table = _with_roles(table, test, facts)
     pool = list(table.loc[table["role"] == "pool", "case"])
     _check_pool(pool, test, table, facts, dataset)
     design = _design(asked, len(pool))
     if design is not None:
         asked = replace(asked, sizes=design.sizes, draws=_shortest(design.draws))
-    asked = replace(asked, test=wanted)
-    if asked.settings is not None:
-        text = adopted_toml(asked, read_text(asked.settings), target.name, dataset)
-    else:
-        text = study_toml(asked, target.name, dataset, asked.sizes or default_sizes(len(pool)))
-    _check_text(text, table, target, dataset)
+    if text is None:
+        text = study_toml(replace(asked, test=wanted), target.name, dataset, asked.sizes or default_sizes(len(pool)))
+    try:
+        _check_text(text, table, target, dataset)
+    except InputError as error:  # the study is not there yet: its settings are those it was made from
+        source = str(asked.settings or target / "study.toml")
+        raise InputError(str(error).replace(str(target / "study.toml"), source)) from error
     _write(target, text, table)
     warnings = [warning for fact in facts.values() for warning in fact.warnings]
     return Created(open_study(target), tuple(warnings), design)
@@ -196,9 +202,7 @@ def _check_pool(
 
 def _check_text(text: str, table: pd.DataFrame, target: Path, dataset: NnunetDataset) -> None:
     """The written settings must read back, and go with the dataset and the pool."""
-    import tomllib
-
-    settings = parse_settings(tomllib.loads(text), str(target / "study.toml"))
+    settings = settings_of(text, str(target / "study.toml"))
     pool, largest = int((table["role"] == "pool").sum()), max(settings.pilots.sizes, default=0)
     if largest > pool:
         raise InputError(
@@ -206,9 +210,7 @@ def _check_text(text: str, table: pd.DataFrame, target: Path, dataset: NnunetDat
             "out fewer (--test)."
         )
     study = Study(target, settings, table)
-    study.sizes()
-    structures_of(study, dataset)
-    check_arms(study, dataset)
+    check_study(study, dataset)
 
 
 def _write(target: Path, text: str, table: pd.DataFrame) -> None:

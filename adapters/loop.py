@@ -11,15 +11,17 @@ import pandas as pd
 from ..forecast.errors import InputError
 from .conclusion import Round, conclude, round_document
 from .execution import Outcome, Task, Workers, default_jobs, open_workers
-from .files import read_json
 from .nnunet import detect_device, require_nnunet
 from .nnunet.checks import check_cases, refuse_shared
 from .nnunet.dataset import NnunetDataset, read_dataset
 from .nnunet.pilot import run_pilot, score_run
 from .nnunet.spec import PilotSpec, RunStatus, remove_checkpoints, run_status
 from .prepare import StepsWatcher, prepare
-from .specs import check_arms, check_specs, pilot_specs, structures_of
+from .run_folders import completed_runs, run_folders
+from .run_scores import is_scored
+from .specs import check_specs, completed_specs, pilot_specs
 from .study import Study, locked, open_study, read_rounds, write_round
+from .study_checks import check_study
 from .testsets import extra_digests
 
 RunsWatcher = Callable[[Sequence[PilotSpec], Outcome], None]
@@ -61,8 +63,7 @@ def run_study(study: Study, options: RunOptions, watchers: Watchers) -> Round:
     with locked(study):
         study = open_study(study.folder)  # another run may have ended between reading and locking
         dataset = read_dataset_of(study)
-        structures_of(study, dataset)
-        check_arms(study, dataset)
+        check_study(study, dataset)
         study = _start_replay(study) if options.replay else _adopt_new_cases(study, dataset, watchers)
         study.sizes()
         device = detect_device(options.device or study.settings.execution.device)
@@ -112,7 +113,7 @@ def _adopt_new_cases(study: Study, dataset: NnunetDataset, watchers: Watchers) -
     patient = {**{case: case for case in new}, **study.patient}
     digest = {**study.digest, **{case: fact.digest for case, fact in facts.items()}}
     refuse_shared(study.test, [c for batch in study.batches for c in batch] + new, patient, digest)
-    elsewhere = extra_digests(study.folder)
+    elsewhere = extra_digests(study.folder, study.settings.test.extra)
     refuse_shared(list(elsewhere), new, {}, {**digest, **elsewhere})
     rows = [
         {
@@ -136,7 +137,7 @@ def _start_replay(study: Study) -> Study:
     """At the first round of a replay, hide all but the cases of the largest size asked for."""
     if study.hidden or any(document["replay"] for document in read_rounds(study)):
         return study
-    if any(study.workspace.glob("preprocessed/*/*_fingerprint.json")) or any(study.folder.glob("runs/*/*/*")):
+    if any(study.workspace.glob("preprocessed/*/*_fingerprint.json")) or run_folders(study):
         raise InputError(
             f"{study.folder}: a replay must be chosen at the first run, but this study was run without --replay: its "
             "plans have seen the whole pool. Make a new study for the replay."
@@ -196,6 +197,7 @@ def _one_round(
         The round, and whether the loop ends with it.
     """
     materials = prepare(study, dataset, pool, watchers.step)
+    _score_anew(completed_specs(study, materials, device, workers), pool, watchers)
     _train(pilot_specs(study, materials, device, workers), pool, watchers)
     result = conclude(study, replay=options.replay)
     final = _is_final(result, options)
@@ -207,13 +209,16 @@ def _one_round(
     return result, final
 
 
-def _train(specs: list[PilotSpec], pool: Workers, watchers: Watchers) -> None:
-    """Do the runs that are due, and score finished ones anew where what is scored has changed."""
-    due = [spec for spec in specs if run_status(spec.folder) is not RunStatus.COMPLETED]
-    stale = [spec for spec in specs if spec not in due and not _is_scored(spec)]
-    if stale:
-        tasks = [Task(f"scoring {spec.name}", score_run, (spec,)) for spec in stale]
+def _score_anew(specs: list[PilotSpec], pool: Workers, watchers: Watchers) -> None:
+    """Score completed runs again where what is scored has changed."""
+    tasks = [Task(f"scoring {spec.name}", score_run, (spec,)) for spec in specs if not is_scored(spec)]
+    if tasks:
         pool.run(tasks, lambda outcome: watchers.step("scoring", len(outcome.done), len(tasks))).raise_first()
+
+
+def _train(specs: list[PilotSpec], pool: Workers, watchers: Watchers) -> None:
+    """Do the runs that are due."""
+    due = [spec for spec in specs if run_status(spec.folder) is not RunStatus.COMPLETED]
     # a failed run's record would read as its status until the run is complete
     for spec in due:
         (spec.folder / "run.json").unlink(missing_ok=True)
@@ -224,17 +229,9 @@ def _train(specs: list[PilotSpec], pool: Workers, watchers: Watchers) -> None:
             pool.run(tasks, lambda outcome, shown=wave: watchers.runs(shown, outcome)).raise_first()  # type: ignore[misc]
 
 
-def _is_scored(spec: PilotSpec) -> bool:
-    path = spec.folder / "scoring.json"
-    return path.is_file() and read_json(path) == spec.scored_by()
-
-
 def _free_disk(study: Study) -> None:
     """Keep checkpoints of the largest size only: they are big, and only the largest model may be wanted."""
     largest = study.sizes()[-1]
-    for path in study.folder.glob("runs/*/n*/draw*"):
-        if int(path.parent.name[1:]) < largest and run_status(path) is RunStatus.COMPLETED:
-            remove_checkpoints(path)
-    for path in study.folder.glob("checks/*/n*/draw*"):
-        if run_status(path) is RunStatus.COMPLETED:
-            remove_checkpoints(path)
+    smaller = [run for run in completed_runs(study) if run.n < largest]
+    for run in [*smaller, *completed_runs(study, check=True)]:
+        remove_checkpoints(run.path)

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
+import tomlkit.exceptions
 
+from ..forecast.errors import InputError
+from .files import read_text
 from .metrics import DEFAULT_METRICS, METRICS
 from .nnunet.dataset import NnunetDataset
 from .settings import toml_value
@@ -19,6 +22,10 @@ RUNS = 15
 """Pilot runs that a proposal spends unless told otherwise."""
 DRAWS = 3
 """Draws per size where only sizes are given."""
+LENGTH = {"epochs": 1000, "iterations": 250}
+"""How long nnU-Net trains unless told otherwise."""
+PATHS = ("dataset", "labels", "trainer", "plans", "pretrained", "folder", "splits", "lesions", "callable")
+"""Keys of `study.toml` that may hold paths."""
 PRESENCE = [name for name, metric in METRICS.items() if metric.group == "presence"]
 """Metrics that are always given."""
 EXAMPLES = {
@@ -165,7 +172,7 @@ class NewStudy:
 
 def study_toml(asked: NewStudy, name: str, dataset: NnunetDataset, sizes: Sequence[int]) -> str:
     """The `study.toml` of a new study."""
-    training = {"epochs": 1000, "iterations": 250, **asked.training}
+    training = {**LENGTH, **asked.training}
     optional = [
         f"{key} = {toml_value(training[key])}" if key in training else f"# {key} = {toml_value(example)}"
         for key, example in EXAMPLES.items()
@@ -203,9 +210,19 @@ def _arm_toml(asked: NewStudy, configuration: str) -> str:
     return "\n".join(["[[arm]]", *(f"{key} = {toml_value(value)}" for key, value in keys.items())])
 
 
-def adopted_toml(asked: NewStudy, text: str, name: str, dataset: NnunetDataset) -> str:
-    """A `study.toml` for another dataset; other keys and all comments stay as they are."""
-    document = tomlkit.parse(text)
+def adopted_toml(asked: NewStudy, source: Path, name: str, dataset: NnunetDataset) -> str:
+    """A `study.toml` for another dataset; other keys and all comments stay as they are.
+
+    Files and folders that are found beside the source are named by where they are, since the study lies elsewhere.
+
+    Raises:
+        InputError: The source cannot be read.
+    """
+    try:
+        document = tomlkit.parse(read_text(source))
+    except tomlkit.exceptions.ParseError as error:
+        raise InputError(f"{source}: must be valid TOML, found: {error}.") from error
+    _place(document, source.resolve().parent)
     values: dict[tuple[str, str], Any] = {
         ("study", "name"): name,
         ("study", "dataset"): str(dataset.folder),
@@ -217,3 +234,18 @@ def adopted_toml(asked: NewStudy, text: str, name: str, dataset: NnunetDataset) 
         if value is not None:
             document.setdefault(table, tomlkit.table())[key] = value
     return tomlkit.dumps(document)
+
+
+def _place(table: Any, folder: Path) -> None:
+    """Make the relative paths in a table absolute where something is found there."""
+    for key, value in list(table.items()):
+        if isinstance(value, dict):
+            _place(value, folder)
+        elif isinstance(value, list):
+            for one in value:
+                if isinstance(one, dict):
+                    _place(one, folder)
+        elif key in PATHS and isinstance(value, str):
+            file, colon, name = value.rpartition(":") if key in ("trainer", "callable") else (value, "", "")
+            if file and (folder / file).exists():
+                table[key] = f"{(folder / file).resolve()}{colon}{name}"

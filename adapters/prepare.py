@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..forecast.errors import InputError, WorkError
 from .execution import Task, Workers
 from .extra_cases import extra_count, provide
 from .files import storage_errors
@@ -14,9 +15,10 @@ from .nnunet.planning import make_plans
 from .nnunet.preparation import Preparation, case_folder, check_configuration, is_preprocessed, read_plans
 from .run_scores import keep_references
 from .sections import ArmSection
-from .specs import Materials, extra_source, materials_of, preparation_of
+from .specs import Materials, completed_specs, extra_source, materials_of, preparation_of
 from .study import Study
-from .testsets import extra_digests
+from .tables import write_csv
+from .testsets import extra_digests, record_path
 
 StepsWatcher = Callable[[str, int, int], None]
 
@@ -36,6 +38,9 @@ def prepare(study: Study, dataset: NnunetDataset, pool: Workers, step: StepsWatc
     _plan_all(study, dataset, [*dict.fromkeys(preparations.values())], pool, step)
     for arm in study.settings.arms:
         check_configuration(read_plans(study.workspace, preparations[arm.name]), arm.configuration)
+    completed_specs(study, materials, device="cpu", workers=0)  # refuses a protocol that was changed
+    for name, record in materials.unrecorded.items():
+        write_csv(record, record_path(study.folder, name))
     tasks = preprocessing_tasks(study, materials, preparations)
     pool.run(tasks, lambda outcome: step("preprocessing", len(outcome.done), len(tasks))).raise_first()
     if study.settings.scores.strata or materials.annotators:
@@ -46,12 +51,17 @@ def prepare(study: Study, dataset: NnunetDataset, pool: Workers, step: StepsWatc
 def _provide_extra_cases(study: Study, dataset: NnunetDataset, step: StepsWatcher) -> None:
     """In this process, so that an interrupt also reaches a generator."""
     arms = [arm for arm in study.settings.arms if arm.extra_cases is not None]
-    used = {**study.digest, **extra_digests(study.folder)}
+    used = {**study.digest, **extra_digests(study.folder, study.settings.test.extra)}
     for number, arm in enumerate(arms):
         step("extra cases", number, len(arms))
         assert arm.extra_cases is not None
-        with storage_errors(study.folder):
-            provide(extra_source(study, arm), dataset, extra_count(arm.extra_cases, study.pool_sizes[-1]), used)
+        count = extra_count(arm.extra_cases, study.pool_sizes[-1])
+        try:
+            with storage_errors(study.folder):
+                provide(extra_source(study, arm), dataset, count, used)
+        except (InputError, WorkError) as error:
+            where = f"{study.folder / 'study.toml'}, [[arm]] {arm.name}, extra_cases"
+            raise type(error)(f"{where}: {error}") from error
     if arms:
         step("extra cases", len(arms), len(arms))
 

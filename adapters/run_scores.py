@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import glob
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from ..forecast.annotators import AnnotatorCeiling, inter_annotator
 from ..forecast.errors import InputError
-from ..forecast.scores import CROSS_VALIDATION, TEST, TEXT_DEFAULTS, validate_scores
+from ..forecast.scores import CROSS_VALIDATION, DICE_LIKE, TEST, TEXT_DEFAULTS, validate_scores
 from ..forecast.strata import strata_of, stratification, with_strata
-from .files import read_json, write_json
-from .nnunet.spec import RunStatus, protocol_hash, run_status
+from .files import json_holds, read_json, write_json
+from .nnunet.spec import PilotSpec, protocol_hash
+from .run_folders import RunFolder, completed_runs
+from .settings import Settings
 from .specs import Materials
 from .study import Study
-from .tables import read_csv, read_scores, write_csv
-from .testsets import annotator_agreement, reference_facts
+from .tables import read_columns, read_scores, write_csv
+from .testsets import AGREEMENT, FACTS, annotator_agreement, reference_facts
+
+ORIGIN = "Delete the file; `dicecast run` writes it again."
 
 
 def keep_references(study: Study, materials: Materials) -> None:
@@ -23,9 +28,10 @@ def keep_references(study: Study, materials: Materials) -> None:
     structures, folder = materials.scoring.structures, study.folder / "test_sets"
     labels = {name: list(v) if isinstance(v, tuple) else [v] for name, v in structures.items()}
     places = {name: str(next(iter(found.values())).parent) for name, found in materials.annotators.items()}
-    about = {"structures": labels, "strata": bool(study.settings.scores.strata), "annotators": places}
+    about: dict[str, Any] = {"structures": labels, "strata": bool(study.settings.scores.strata), "annotators": places}
     record = folder / "references.json"
-    if record.is_file() and read_json(record) == about:
+    needed = [folder / "facts.csv"] * about["strata"] + [folder / "annotators.csv"] * bool(places)
+    if json_holds(record, about) and all(path.is_file() for path in needed):
         return
     test, declared = materials.test[TEST], materials.dataset.declared
     if about["strata"]:
@@ -36,18 +42,21 @@ def keep_references(study: Study, materials: Materials) -> None:
     write_json(record, about)
 
 
+def is_scored(spec: PilotSpec) -> bool:
+    """Whether a completed run has been scored as it is asked for now."""
+    return (spec.folder / "scores.csv").is_file() and json_holds(spec.folder / "scoring.json", spec.scored_by())
+
+
 def study_scores(study: Study) -> pd.DataFrame:
     """The scores of every completed run of the study's arms, and once more per stratum.
 
     Raises:
-        InputError: No run is complete, a scores file is faulty, or an arm's runs differ in protocol.
+        InputError: No run is complete, a scores file is faulty or out of date, or an arm's runs differ in protocol.
     """
     tables = []
-    for arm in study.settings.arms:
-        for path in sorted(study.folder.glob(f"runs/{glob.escape(arm.name)}/n*/draw*/scores.csv")):
-            if run_status(path.parent) is RunStatus.COMPLETED:
-                made = protocol_hash(read_json(path.parent / "run.json")["protocol"])
-                tables.append(read_scores(path).assign(protocol=made))
+    for run in completed_runs(study):
+        protocol = protocol_hash(run.record["protocol"])
+        tables.append(scores_of(study, run).assign(protocol=protocol))
     if not tables:
         raise InputError(f"{study.folder}: no pilot run is complete yet. Start them with: dicecast run {study.folder}")
     scores = validate_scores(pd.concat(tables, ignore_index=True), source=str(study.folder / "runs"))
@@ -60,14 +69,76 @@ def study_scores(study: Study) -> pd.DataFrame:
     return pd.concat([scores, _strata(study, scores)], ignore_index=True)
 
 
+def scores_of(study: Study, run: RunFolder) -> pd.DataFrame:
+    """The scores of a completed run.
+
+    Raises:
+        InputError: The file is faulty, of another run, or was made by other settings than `study.toml` holds now.
+    """
+    path = run.path / "scores.csv"
+    outdated = _outdated(study.settings, run)
+    if outdated is not None:
+        raise InputError(
+            f"{path}: was scored by other settings than {study.folder / 'study.toml'} holds now ({outdated}). Score "
+            f"the kept predictions anew with: dicecast run {study.folder}"
+        )
+    table = read_scores(path)
+    found = table[["arm", "n_cases", "draw"]].drop_duplicates()
+    if found.to_numpy().tolist() != [[run.arm, run.n, run.draw]]:
+        raise InputError(
+            f"{path}: must hold the scores of arm {run.arm}, {run.n} cases, draw {run.draw} alone, as its folder says. "
+            "Restore it, or delete the folder to repeat the run."
+        )
+    return table
+
+
+def _outdated(settings: Settings, run: RunFolder) -> str | None:
+    """In what a run's scores differ from what is asked for now, in words; the references are not looked at."""
+    asked, annotators = settings.scores, sorted(one.name for one in settings.test.annotator)
+    try:
+        made = read_json(run.path / "scoring.json")
+        structures, tolerances, metrics = (made[key] for key in ("structures", "surface_tolerance_mm", "metrics"))
+        scored = sorted(made["annotators"])
+    except (InputError, TypeError, KeyError):
+        return "scoring.json beside it cannot be read"
+    if scored != annotators:
+        return f"annotators {', '.join(scored) or 'none'}"
+    if metrics != asked.metrics:
+        return f"metrics {', '.join(metrics)}"
+    wanted = asked.structures or [*structures, *(name for name in asked.unions if name not in structures)]
+    if sorted(wanted) != sorted(structures):
+        return f"structures {', '.join(structures)}"
+    for name, parts in asked.unions.items():
+        if name in structures and set(parts) <= set(structures) and structures[name] != _together(parts, structures):
+            return f"union {name}"
+    for name, tolerance in tolerances.items():
+        if tolerance != asked.tolerance(name):
+            return f"surface_tolerance_mm of {name} {tolerance:g}"
+    return None
+
+
+def _together(parts: Sequence[str], structures: Mapping[str, Any]) -> list[int]:
+    """Label values of a union of structures."""
+    values = [structures[part] if isinstance(structures[part], list) else [structures[part]] for part in parts]
+    return sorted({value for some in values for value in some})
+
+
 def _strata(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
     asked = [stratification(text) for text in study.settings.scores.strata]
     path = study.folder / "test_sets" / "facts.csv"
-    if not asked or not path.is_file():
+    if not asked:
         return scores.iloc[:0]
-    facts = read_csv(path).merge(study.cases, on="case", how="left", suffixes=("", " in cases.csv"))
-    curves = scores[scores["metric"].isin(study.settings.scores.curve_metrics)]
-    return with_strata(curves, strata_of(facts, asked), TEST)
+    if not path.is_file():
+        raise InputError(
+            f"{path}: strata need what the references of the test set say, found no such file. Read them with: "
+            f"dicecast run {study.folder}"
+        )
+    facts = read_columns(path, FACTS, ORIGIN).merge(study.cases, on="case", how="left", suffixes=("", " in cases.csv"))
+    curves = scores[scores["metric"].isin(DICE_LIKE)]
+    try:
+        return with_strata(curves, strata_of(facts, asked), TEST)
+    except InputError as error:
+        raise InputError(f"{study.folder / 'study.toml'}, [scores]: {error}") from error
 
 
 def curve_scores(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
@@ -84,12 +155,11 @@ def decides(study: Study, metric: str, test_set: str, stratum: str) -> bool:
 
 def ensemble_scores(study: Study) -> pd.DataFrame:
     """Dice of every ensemble rule and every single fold: columns of `ensembles.csv`, empty where there are none."""
-    arms = [glob.escape(arm.name) for arm in study.settings.arms]
-    paths = sorted(path for arm in arms for path in study.folder.glob(f"runs/{arm}/n*/draw*/ensembles.csv"))
-    tables = [read_csv(path) for path in paths if run_status(path.parent) is RunStatus.COMPLETED]
-    columns = ["n_cases", "arm", "draw", "test_set", "case", "rule", "structure", "metric", "score"]
+    columns = ("n_cases", "arm", "draw", "test_set", "case", "rule", "structure", "metric", "score")
+    paths = [run.path / "ensembles.csv" for run in completed_runs(study)]
+    tables = [read_columns(path, columns, "Restore it.") for path in paths if path.is_file()]
     if not tables:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=list(columns))
     table = pd.concat(tables, ignore_index=True)
     numbers = {name: pd.to_numeric(table[name], errors="coerce") for name in ("n_cases", "draw", "score")}
     return table.assign(**numbers)
@@ -98,9 +168,11 @@ def ensemble_scores(study: Study) -> pd.DataFrame:
 def annotator_ceilings(study: Study, level: float = 0.95, seed: int = 0) -> dict[str, AnnotatorCeiling]:
     """How well the annotators of the test set agree, by structure; empty where there is one reference."""
     path = study.folder / "test_sets" / "annotators.csv"
-    if not study.settings.test.annotator or not path.is_file():
+    if not study.settings.test.annotator:
         return {}
-    table = read_csv(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file. Read the annotators' references with: dicecast run {study.folder}")
+    table = read_columns(path, AGREEMENT, ORIGIN)
     table = table.assign(dice=pd.to_numeric(table["dice"]))
     return {one.structure: one for one in inter_annotator(table, level=level, seed=seed)}
 

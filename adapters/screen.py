@@ -10,16 +10,17 @@ from rich.table import Table
 from rich.text import Text
 
 
-class _Table(Table):
+class PlainTable(Table):
     """A table whose cells are text as it is: names may hold brackets and colons."""
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        """Add a row; text is taken as it is."""
         super().add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells), **options)
 
 
 def plain_table(title: str, *columns: str, narrow: bool = False) -> Table:
     """A table without lines; the first column is aligned left (and, if `narrow`, never folded), the others right."""
-    table = _Table(
+    table = PlainTable(
         title=Text(title),
         title_justify="left",
         title_style="bold",

@@ -270,6 +270,7 @@ class ExtraCasesSection:
         require(0 < self.ratio < math.inf, "ratio", "must be > 0", self.ratio)
         given = [name for name in ("folder", "command", "callable", "lesions") if getattr(self, name) is not None]
         require(len(given) == 1, "extra_cases", "needs one of folder, command, callable, lesions", given)
+        require(self.command is None or bool(self.command.strip()), "command", "must not be empty", self.command)
         named = self.organ is not None and self.lesion is not None
         require(named == (self.lesions is not None), "organ and lesion", "go with lesions", [self.organ, self.lesion])
 

@@ -88,11 +88,16 @@ def read_settings(path: Path) -> Settings:
         InputError: Not TOML, an unknown key, a missing key, a wrong type or a value out of range, or made by
             a newer dicecast.
     """
+    return settings_of(read_text(path), str(path))
+
+
+def settings_of(text: str, where: str) -> Settings:
+    """Read the text of a `study.toml`; see `read_settings`."""
     try:
-        raw = tomllib.loads(read_text(path))
+        raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: must be valid TOML, found: {error}.") from error
-    return parse_settings(raw, str(path))
+        raise InputError(f"{where}: must be valid TOML, found: {error}.") from error
+    return parse_settings(raw, where)
 
 
 def parse_settings(raw: Mapping[str, Any], where: str) -> Settings:

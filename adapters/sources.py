@@ -102,7 +102,13 @@ def source_scores(source: Path) -> tuple[pd.DataFrame, Study | None, list[str]]:
             f"{source}: must be a study folder, a scores CSV or a folder of nnU-Net results, found a folder without "
             "study.toml and without any summary.json. Check the path."
         )
-    found = read_results([source])
+    try:
+        found = read_results([source])
+    except InputError as error:
+        raise InputError(
+            f"{error}\nWhere numbers of cases or names are missing, give them with: dicecast import {source} --n N,... "
+            "--output scores.csv, and use that file."
+        ) from error
     return found.scores, None, list(found.notes)
 
 

@@ -10,22 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from ..forecast.errors import InputError
 from ..forecast.scores import TEST
 from .extra_cases import ExtraCases, ExtraSource, at_hand, extra_count
-from .files import read_json
 from .nnunet.dataset import CaseFiles, Label, NnunetDataset
 from .nnunet.finished import finished_model
 from .nnunet.preparation import PLANNERS, Preparation, check_preparation
 from .nnunet.scoring import Scoring, scored_structures
-from .nnunet.spec import FinishedModel, PilotSpec, RunStatus, protocol_hash, run_status
+from .nnunet.spec import FinishedModel, PilotSpec, RunStatus, protocol_hash, read_record, run_status
 from .nnunet.trainers import find_trainer
+from .run_folders import FINISHED, completed_runs, run_folder
 from .sections import ArmSection
 from .study import Study
 from .testsets import annotator_labels, extra_test_set
-
-FINISHED = 1000
-"""The draw that a finished model counts as: none that is trained here."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,8 @@ class Materials:
     annotators: Mapping[str, Mapping[str, Path]]
     extra: Mapping[str, ExtraCases]
     """Extra cases at hand by arm."""
+    unrecorded: Mapping[str, pd.DataFrame]
+    """What is to be put on record of extra test sets that are not yet, by name."""
 
 
 def structures_of(study: Study, dataset: NnunetDataset) -> dict[str, Label]:
@@ -75,6 +76,7 @@ def materials_of(study: Study, dataset: NnunetDataset) -> Materials:
     test = {TEST: {case: dataset.cases[case] for case in study.test}}
     trainable = dict(study.digest)
     extra: dict[str, ExtraCases] = {}
+    unrecorded: dict[str, pd.DataFrame] = {}
     for arm in study.settings.arms:
         if arm.extra_cases is not None:
             extra[arm.name], digests = at_hand(extra_source(study, arm))
@@ -83,24 +85,27 @@ def materials_of(study: Study, dataset: NnunetDataset) -> Materials:
     pool = {case: digest for case, digest in trainable.items() if case not in test[TEST]}
     for section in study.settings.test.extra:
         placed = dataclasses.replace(section, dataset=str(study.raw(section.dataset)))
-        test[section.name] = extra_test_set(study.folder, placed, dataset, pool)
+        test[section.name], record = extra_test_set(study.folder, placed, dataset, pool)
+        if record is not None:
+            unrecorded[section.name] = record
     ending = str(dataset.declared["file_ending"])
     annotators = {
         one.name: annotator_labels(dataclasses.replace(one, labels=str(study.raw(one.labels))), study.test, ending)
         for one in study.settings.test.annotator
     }
-    return Materials(dataset, scoring_of(study, dataset), test, annotators, extra)
+    return Materials(dataset, scoring_of(study, dataset), test, annotators, extra, unrecorded)
 
 
 def _refuse_own_images(study: Study, arm: ArmSection, digests: Mapping[str, str]) -> None:
-    """No extra case may be a copy of a test image, nor of an annotated one: it would be trained on uncounted."""
+    """A case annotated since may be one of the extra cases: it was trained on uncounted."""
     own = {digest: case for case, digest in study.digest.items()}
     for name, digest in digests.items():
         if digest in own:
             raise InputError(
                 f"{study.folder / 'study.toml'}, [[arm]] {arm.name}: extra case {name!r} is the image of case "
-                f"{own[digest]!r} of the study: extra cases must be others than those annotated or tested on. "
-                f"Remove it from the extra cases, and {study.folder / 'extra'}."
+                f"{own[digest]!r} of the study: extra cases must be others than those annotated or tested on. Take "
+                f"that case out of the dataset; or delete {extra_source(study, arm).place} and the arm's runs, and "
+                "remove it from the extra cases."
             )
 
 
@@ -151,7 +156,10 @@ def check_arms(study: Study, dataset: NnunetDataset) -> None:
     for arm in study.settings.arms:
         where = f"{study.folder / 'study.toml'}, [[arm]] {arm.name}"
         preparation_of(study, arm, dataset)
-        find_trainer(trainer_of(study, arm))
+        try:
+            find_trainer(trainer_of(study, arm))
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
         if arm.pretrained is not None and not study.trained(arm.pretrained).is_file():
             raise InputError(f"{where}: pretrained must be a checkpoint of nnU-Net, found no file {arm.pretrained}.")
         _finished(study, arm)
@@ -216,11 +224,6 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:12]
 
 
-def run_folder(study: Study, arm: str, n: int, draw: int, *, check: bool = False) -> Path:
-    """Where a pilot run, or its schedule check, lives."""
-    return study.folder / ("checks" if check else "runs") / arm / f"n{n}" / f"draw{draw}"
-
-
 def pilot_specs(study: Study, materials: Materials, device: str, workers: int) -> list[PilotSpec]:
     """Every run the study asks for now, done or not, large sizes last.
 
@@ -243,19 +246,24 @@ def pilot_specs(study: Study, materials: Materials, device: str, workers: int) -
 def check_specs(study: Study, materials: Materials, device: str, workers: int) -> list[PilotSpec]:
     """The schedule check: smallest and largest size of every arm, draw 0, twice as many epochs."""
     makers = [_Maker(study, materials, arm, device, workers) for arm in study.settings.arms]
-    specs = []
-    for n in sorted({study.sizes()[0], study.sizes()[-1]}):
-        for maker in makers:
-            plain = maker.spec(n, 0)
-            training = dataclasses.replace(plain.training, epochs=2 * plain.training.epochs)
-            specs.append(
-                dataclasses.replace(
-                    plain,
-                    folder=run_folder(study, plain.arm, n, 0, check=True),
-                    training=training,
-                    protocol={**plain.protocol, "epochs": training.epochs},
-                )
-            )
+    ends = sorted({study.sizes()[0], study.sizes()[-1]})
+    specs = [maker.check(n, 0) for n in ends for maker in makers]
+    for spec in specs:
+        check_protocol(spec, study)
+    return specs
+
+
+def completed_specs(study: Study, materials: Materials, device: str, workers: int) -> list[PilotSpec]:
+    """Every run and schedule check that is complete, still asked for or not: all of them count.
+
+    Raises:
+        InputError: One was made under another protocol.
+    """
+    makers = {arm.name: _Maker(study, materials, arm, device, workers) for arm in study.settings.arms}
+    runs, checks = completed_runs(study), completed_runs(study, check=True)
+    specs = [makers[run.arm].spec(run.n, run.draw) for run in runs if run.draw != FINISHED]
+    specs += [spec for run in runs if run.draw == FINISHED for spec in makers[run.arm].finished()]
+    specs += [makers[run.arm].check(run.n, run.draw) for run in checks]
     for spec in specs:
         check_protocol(spec, study)
     return specs
@@ -305,6 +313,17 @@ class _Maker:
             tracking=study.settings.execution.tracking,
         )
 
+    def check(self, n: int, draw: int) -> PilotSpec:
+        """The schedule check of one size and draw."""
+        plain = self.spec(n, draw)
+        training = dataclasses.replace(plain.training, epochs=2 * plain.training.epochs)
+        return dataclasses.replace(
+            plain,
+            folder=run_folder(self._study, plain.arm, n, draw, check=True),
+            training=training,
+            protocol={**plain.protocol, "epochs": training.epochs},
+        )
+
     def _extra(self, n: int, draw: int) -> tuple[str, ...]:
         if self._arm.extra_cases is None:
             return ()
@@ -352,15 +371,22 @@ def check_protocol(spec: PilotSpec, study: Study) -> None:
     """
     if run_status(spec.folder) is not RunStatus.COMPLETED:
         return
-    made = read_json(spec.folder / "run.json")
+    made = read_record(spec.folder)
     model = None if spec.finished is None else spec.finished.document()
     before, now = {**made["protocol"], "model": made.get("model")}, {**spec.protocol, "model": model}
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-    if not changed and made["cases"] == list(spec.cases):
+    if made["cases"] != list(spec.cases):
+        changed.append("training cases")
+    if made.get("extra", []) != list(spec.extra):
+        changed.append("extra cases")
+    if not changed:
         return
-    what = ", ".join(f"{key} was {before.get(key)}, is {now.get(key)}" for key in changed)
+    known = {**before, **now}
+    words = [f"{key} was {before.get(key)}, is {now.get(key)}" if key in known else key for key in changed]
+    shared = set(changed) <= {"test_set", "extra_test_sets", "seed", "folds", "ensemble", "mirroring"}
+    instead = "make a new study" if shared else "give the new settings an [[arm]] of their own"
     raise InputError(
-        f"{study.folder / 'study.toml'}: the protocol was changed after runs were made ({what or 'training cases'}): "
-        f"{spec.folder} would not be comparable. Undo the change, give the new settings an [[arm]] of their own, or "
-        f"delete {study.folder / spec.folder.parts[-4]} to start over."
+        f"{study.folder / 'study.toml'}: the protocol was changed after runs were made ({', '.join(words)}): "
+        f"{spec.folder} would not be comparable. Undo the change, {instead}, or delete "
+        f"{study.folder / spec.folder.parts[-4]} to start over."
     )

@@ -16,7 +16,7 @@ from ..forecast.errors import InputError
 from ..forecast.pilots import FEWEST_RUNS, Design
 from .files import read_text
 from .initialise import create_study
-from .new_study import RUNS, NewStudy, TestChoice
+from .new_study import LENGTH, RUNS, NewStudy, TestChoice
 from .sources import whole_numbers
 from .status import gigabytes_needed
 from .study import Study
@@ -28,36 +28,66 @@ TYPICAL_SD = 0.20
 
 
 def new_study(
+    folder: Path,
+    dataset: Path,
+    *,
+    settings: Path | None,
+    cases: Path | None,
     test: str | None,
-    configuration: str,
     sizes: str | None,
     draws: str | None,
-    trainer: str,
-    training: Mapping[str, Any],
-    **plain: Any,
+    gpu_hours: float | None,
+    seconds_per_iteration: float | None,
+    protocol: Mapping[str, Any],
 ) -> NewStudy:
-    """The arguments of `init`, parsed; those in `plain` need no parsing.
+    """The arguments of `init`, parsed.
+
+    Args:
+        folder: Study to be made.
+        dataset: Its dataset.
+        settings: A `study.toml` to take everything else from.
+        cases: The cases table.
+        test: A number, a fraction, ids or @file.
+        sizes: Numbers separated by commas.
+        draws: Likewise.
+        gpu_hours: What proposed pilots may take.
+        seconds_per_iteration: As measured.
+        protocol: `configuration`, `trainer`, `ensemble`, `folds`, `seed`, `schedule_check` and training settings; None
+            where not given.
 
     Raises:
-        InputError: Something that cannot be read, or an option that a settings file decides.
+        InputError: Something that cannot be read, or an option that a settings file or another option decides.
     """
-    if plain.get("settings") is not None:
-        given = {"configuration": configuration, **training, **{name: plain[name] for name in ("folds", "ensemble")}}
-        usual = {"configuration": NewStudy.configurations[0], "folds": NewStudy.folds, "ensemble": NewStudy.ensemble}
-        decided = [name for name, value in given.items() if value != usual.get(name)]
-        if decided or trainer != NewStudy.trainer:
-            option = (decided or ["trainer"])[0].replace("_", "-")
-            raise InputError(f"--{option} does not go with --settings: set it in that file, or in the new study.toml.")
+    given = {key: value for key, value in protocol.items() if value is not None}
+    decided = [*given, *(["gpu_hours"] if gpu_hours is not None else [])]
+    if settings is not None and decided:
+        name = "no-schedule-check" if decided[0] == "schedule_check" else decided[0].replace("_", "-")
+        raise InputError(f"--{name} does not go with --settings: set it in that file, or in the new study.toml.")
+    if gpu_hours is not None and (sizes or draws):
+        raise InputError("--gpu-hours proposes sizes and draws; it does not go with --sizes or --draws. Leave one out.")
     counts = whole_numbers(draws, "draws") if draws else []
-    return NewStudy(
-        trainer=_absolute(trainer),
+    parsed: dict[str, Any] = {
+        "configurations": _names(given.pop("configuration", NewStudy.configurations[0])),
+        "ensemble": _names(given.pop("ensemble", NewStudy.ensemble[0])),
+        "trainer": _absolute(given.pop("trainer", NewStudy.trainer)),
+        **{key: given.pop(key) for key in ("folds", "seed", "schedule_check") if key in given},
+    }
+    asked = NewStudy(
+        folder,
+        dataset,
         test=None if test is None else _test_choice(test),
-        configurations=tuple(name.strip() for name in configuration.split(",") if name.strip()),
         sizes=tuple(sorted(whole_numbers(sizes, "sizes"))) if sizes else (),
         draws=None if not counts else counts[0] if len(counts) == 1 else counts,
-        training={key: value for key, value in training.items() if value is not None},
-        **plain,
+        settings=settings,
+        cases_table=cases,
+        training=given,
+        **parsed,
     )
+    return dataclasses.replace(asked, runs=runs_for(gpu_hours, seconds_per_iteration, asked))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def initialise(asked: NewStudy, seconds_per_iteration: float | None, console: Console) -> RenderableType:
@@ -87,24 +117,21 @@ def initialise(asked: NewStudy, seconds_per_iteration: float | None, console: Co
     return Group(*lines)
 
 
-def runs_for(
-    hours: float | None, seconds: float | None, training: Mapping[str, Any], arms: int, schedule_check: bool
-) -> int:
+def runs_for(hours: float | None, seconds: float | None, asked: NewStudy) -> int:
     """Pilot runs per configuration that fit into GPU-hours beside the schedule check; by default what one proposes.
 
     Raises:
-        InputError: One is given without the other, or the hours pay for too few runs.
+        InputError: Hours without the seconds of an iteration, or for too few runs.
     """
-    if hours is None and seconds is None:
+    if any(number is not None and not 0 < number < math.inf for number in (hours, seconds)):
+        raise InputError(f"GPU-hours and seconds per iteration must be > 0, found {hours} and {seconds}.")
+    if hours is None:
         return RUNS
-    if hours is None or seconds is None:
-        raise InputError(
-            "--gpu-hours and --seconds-per-iteration go together: dicecast doctor --benchmark measures the second."
-        )
-    if not (0 < hours < math.inf and 0 < seconds < math.inf):
-        raise InputError(f"GPU-hours and seconds per iteration must be > 0, found {hours:g} and {seconds:g}.")
-    each = seconds * (training["epochs"] or 1000) * (training["iterations"] or 250) / 3600
-    checks = CHECK_RUNS if schedule_check else 0
+    if seconds is None:
+        raise InputError("--gpu-hours needs --seconds-per-iteration: dicecast doctor --benchmark measures it.")
+    epochs, iterations = (asked.training.get(key, usual) for key, usual in LENGTH.items())
+    each = seconds * float(epochs) * float(iterations) / 3600
+    arms, checks = len(asked.configurations), CHECK_RUNS if asked.schedule_check else 0
     runs = int(hours / each / arms + 1e-9) - checks
     if runs < FEWEST_RUNS:
         needed = (FEWEST_RUNS + checks) * each * arms

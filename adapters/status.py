@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import glob
 import statistics
 from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from ..forecast.errors import InputError
 from .files import read_json
 from .loop import read_dataset_of
-from .nnunet.spec import RunStatus, run_status
-from .specs import FINISHED, check_arms, run_folder, structures_of
+from .nnunet.spec import RunStatus, read_record, run_status
+from .run_folders import FINISHED, run_folder, run_folders
+from .screen import plain_table
 from .study import Study, is_running
+from .study_checks import check_study
 
 
 def study_status(study: Study, *, planned: bool, replay: bool) -> tuple[RenderableType, dict[str, Any]]:
@@ -45,8 +45,7 @@ def study_status(study: Study, *, planned: bool, replay: bool) -> tuple[Renderab
     }
     if planned:
         dataset = read_dataset_of(study)
-        structures_of(study, dataset)
-        check_arms(study, dataset)
+        check_study(study, dataset)
         known = set(study.cases.loc[study.cases["role"] != "unannotated", "case"]) | set(study.hidden)
         document["new_cases"] = 0 if replay else len(set(dataset.cases) - known)
         document["gigabytes"] = gigabytes_needed(study)
@@ -76,12 +75,8 @@ def _runs(study: Study, running: bool) -> list[dict[str, Any]]:
 
 def _checks(study: Study, running: bool) -> list[dict[str, Any]]:
     """Schedule checks that were begun: which there will be is known only before a decision."""
-    found = []
-    for arm in study.settings.arms:
-        for folder in sorted(study.folder.glob(f"checks/{glob.escape(arm.name)}/n*/draw*")):
-            row = _row(folder, arm.name, int(folder.parent.name[1:]), int(folder.name[4:]), running)
-            found.append({**row, "check": True})
-    return found
+    begun = run_folders(study, check=True)
+    return [{**_row(run.path, run.arm, run.n, run.draw, running), "check": True} for run in begun]
 
 
 def _iterations(study: Study, row: dict[str, Any]) -> int:
@@ -97,11 +92,11 @@ def _row(folder: Path, arm: str, n: int, draw: int, running: bool) -> dict[str, 
         try:
             progress = read_json(folder / "progress.json")
             done = progress["epochs_done"] / progress["epochs"]
-        except InputError:  # it was completed between two looks
+        except (InputError, TypeError, KeyError):  # it was completed between two looks
             done = 1.0
         state = state if running else RunStatus.PLANNED
     elif state is not RunStatus.PLANNED:
-        made = read_json(folder / "run.json")
+        made = read_record(folder)
         seconds = sum(made["seconds"].values()) if "seconds" in made else None
         error = made.get("error")
     return {
@@ -117,7 +112,7 @@ def _row(folder: Path, arm: str, n: int, draw: int, running: bool) -> dict[str, 
 
 
 def gigabytes_needed(study: Study) -> float:
-    """Upper bound of disk space for preprocessed cases: float32 voxels and int16 labels, uncompressed."""
+    """Disk space of preprocessed cases, about: float32 voxels and int16 labels, uncompressed, not resampled."""
     voxels = study.cases.loc[study.cases["role"] != "unannotated", "voxels"].replace("", "0").astype(int).sum()
     configurations = len({(arm.configuration, repr(arm.planning)) for arm in study.settings.arms})
     extra = max((arm.extra_cases.ratio for arm in study.settings.arms if arm.extra_cases is not None), default=0.0)
@@ -127,9 +122,9 @@ def gigabytes_needed(study: Study) -> float:
 def _report(study: Study, document: dict[str, Any]) -> RenderableType:
     rows = document["runs"]
     title = f"{study.folder}: {document['n_annotated']} annotated cases"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("arm", "cases", "draw", "status", "minutes", ""):
-        table.add_column(column)
+    table = plain_table(title, "arm", "cases", "draw", "status", "minutes", "")
+    for column in table.columns:
+        column.justify = "left"
     styles = {"completed": "green", "running": "cyan", "failed": "red", "planned": "dim"}
     for row in rows:
         notes = ["schedule check"] if row["check"] else []

@@ -223,9 +223,29 @@ def write_round(study: Study, number: int, document: Mapping[str, Any]) -> None:
 
 
 def read_rounds(study: Study) -> list[dict[str, Any]]:
-    """Every round's document, the oldest first."""
-    paths = sorted(study.folder.glob("rounds/*.json"), key=lambda path: int(path.stem) if path.stem.isdigit() else -1)
-    return [read_json(path) for path in paths]
+    """Every round's document, the oldest first.
+
+    Raises:
+        InputError: Not the document of that round.
+    """
+    paths = sorted(
+        (path for path in study.folder.glob("rounds/*.json") if path.stem.isdigit()), key=lambda path: int(path.stem)
+    )
+    return [_round_document(path) for path in paths]
+
+
+def _round_document(path: Path) -> dict[str, Any]:
+    document = read_json(path)
+    kinds = {"round": int, "replay": bool, "forecast": dict, "recommendation": dict, "recommendations": list}
+    for key, kind in kinds.items():
+        if not isinstance(document, dict) or not isinstance(document.get(key), kind):
+            raise InputError(
+                f"{path}: must be the document of a round, with {', '.join(kinds)}; {key} is missing or of another "
+                "kind. Restore the file."
+            )
+    if document["round"] != int(path.stem):
+        raise InputError(f"{path}: must be the document of round {path.stem}, found {document['round']}. Restore it.")
+    return dict(document)
 
 
 def is_running(study: Study) -> bool:

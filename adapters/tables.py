@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -43,6 +44,19 @@ def read_csv(path: Path) -> pd.DataFrame:
     if header is None:
         raise InputError(f"{path}: is empty. A CSV with a header line is needed.")
     return pd.DataFrame(rows, columns=header, index=numbers, dtype=object)
+
+
+def read_columns(path: Path, columns: Sequence[str], advice: str) -> pd.DataFrame:
+    """Read a CSV that must have some columns.
+
+    Raises:
+        InputError: As `read_csv`, or a column is missing; ends with the advice.
+    """
+    table = read_csv(path)
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise InputError(f"{path}: column {missing[0]!r} is required, found {', '.join(table.columns)}. {advice}")
+    return table
 
 
 def _check_header(header: list[str], path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,18 @@ from scipy import ndimage
 
 from ..forecast.errors import InputError
 from .metrics import case_scores
-from .nnunet.checks import check_cases, reader_of, refuse_shared
+from .nnunet.checks import check_cases, reader_of
 from .nnunet.dataset import CaseFiles, Label, NnunetDataset, check_like, declared_values, read_dataset
 from .nnunet.scoring import physical
 from .sections import AnnotatorSection, ExtraTestSection
-from .tables import read_csv, write_csv
+from .tables import read_columns
+
+RECORD = ("case", "digest", "dataset")
+"""Columns of the record of an extra test set."""
+AGREEMENT = ("case", "structure", "a", "b", "dice")
+"""Columns of what annotators agree on."""
+FACTS = ("case", "structure", "volume", "diameter", "heterogeneity")
+"""Columns of what references say."""
 
 
 def extra_test_set(
@@ -24,8 +31,8 @@ def extra_test_set(
     section: ExtraTestSection,
     like: NnunetDataset,
     pool: Mapping[str, str],
-) -> dict[str, CaseFiles]:
-    """The cases of an extra test set, fixed at the first call.
+) -> tuple[dict[str, CaseFiles], pd.DataFrame | None]:
+    """The cases of an extra test set; those on record once there is one.
 
     Args:
         study: The study folder.
@@ -33,30 +40,69 @@ def extra_test_set(
         like: The study's dataset, whose channels and labels it must have.
         pool: Digest of every case that may be trained on.
 
+    Returns:
+        The cases, and what is to be put on record; None where it is.
+
     Raises:
         InputError: Another kind of data, missing or changed cases, or an image that is also trained on.
     """
+    table = _record(study, section.name)
+    dataset, files = extra_cases_of(study, section, like)
+    if table is not None:
+        _refuse_trained(section.name, files, dict(zip(table["case"], table["digest"], strict=True)), pool)
+        return files, None
+    digest = {fact.case: fact.digest for fact in check_cases(dataset, files)}
+    _refuse_trained(section.name, files, digest, pool)
+    rows = [(case, one, dataset.folder.name) for case, one in digest.items()]
+    return files, pd.DataFrame(rows, columns=list(RECORD))
+
+
+def extra_cases_of(
+    study: Path, section: ExtraTestSection, like: NnunetDataset
+) -> tuple[NnunetDataset, dict[str, CaseFiles]]:
+    """The dataset and the cases of an extra test set; no image is opened.
+
+    Raises:
+        InputError: Another kind of data, missing cases, or others than those on record.
+    """
     dataset = read_dataset(Path(section.dataset))
     check_like(dataset, like, f"test set {section.name!r}")
-    path = study / "test_sets" / f"{section.name}.csv"
-    table = read_csv(path) if path.is_file() else None
+    table = _record(study, section.name)
     wanted = section.cases or list(dataset.cases if table is None else table["case"])
     if table is not None and (set(table["dataset"]) != {dataset.folder.name} or set(table["case"]) != set(wanted)):
         raise InputError(
-            f"{path}: test set {section.name!r} was fixed at the first run: {len(table)} cases of "
-            f"{table['dataset'].iloc[0]}. Undo the change in study.toml, or give the new test set another name."
+            f"{record_path(study, section.name)}: test set {section.name!r} was fixed at the first run: {len(table)} "
+            f"cases of {table['dataset'].iloc[0]}. Undo the change in study.toml, or make a new study."
         )
     _refuse_gone(wanted, dataset, section.name)
-    if table is not None:
-        digest = dict(zip(table["case"], table["digest"], strict=True))
-    else:
-        digest = {fact.case: fact.digest for fact in check_cases(dataset, wanted)}
-    named = {f"{section.name}: {case}": one for case, one in digest.items()}
-    refuse_shared(list(named), list(pool), {}, {**pool, **named})
-    if table is None:
-        rows = [(case, one, dataset.folder.name) for case, one in digest.items()]
-        write_csv(pd.DataFrame(rows, columns=["case", "digest", "dataset"]), path)
-    return {case: dataset.cases[case] for case in wanted}
+    return dataset, {case: dataset.cases[case] for case in wanted}
+
+
+def record_path(study: Path, name: str) -> Path:
+    """Where the cases of an extra test set are on record."""
+    return study / "test_sets" / f"{name}.csv"
+
+
+def _record(study: Path, name: str) -> pd.DataFrame | None:
+    path = record_path(study, name)
+    if not path.is_file():
+        return None
+    table = read_columns(path, RECORD, "Restore it; or delete it, to take the test set as study.toml says now.")
+    if table.empty:
+        raise InputError(f"{path}: must list the cases of test set {name!r}, found none. Restore or delete it.")
+    return table
+
+
+def _refuse_trained(
+    name: str, files: Mapping[str, CaseFiles], digest: Mapping[str, str], pool: Mapping[str, str]
+) -> None:
+    owner = {one: case for case, one in pool.items()}
+    for case, one in digest.items():
+        if one in owner:
+            raise InputError(
+                f"{files[case].images[0]}: case {case!r} of test set {name!r} is the image of {owner[one]!r}, which is "
+                "trained on: a test case must never be. Leave it out of the test set (cases), or of the pool."
+            )
 
 
 def _refuse_gone(cases: list[str], dataset: NnunetDataset, name: str) -> None:
@@ -65,14 +111,18 @@ def _refuse_gone(cases: list[str], dataset: NnunetDataset, name: str) -> None:
         raise InputError(f"{dataset.folder}: case {gone[0]!r} of test set {name!r} is not there. Put it back.")
 
 
-def extra_digests(study: Path) -> dict[str, str]:
-    """Digest of every case of the extra test sets on record, by test set and case."""
+def extra_digests(study: Path, sections: Sequence[ExtraTestSection]) -> dict[str, str]:
+    """Digest of every case of the extra test sets that are on record, by test set and case.
+
+    Raises:
+        InputError: A record that cannot be read.
+    """
     found = {}
-    for path in sorted((study / "test_sets").glob("*.csv")):
-        table = read_csv(path)
-        if "digest" in table:
+    for section in sections:
+        table = _record(study, section.name)
+        if table is not None:
             pairs = zip(table["case"], table["digest"], strict=True)
-            found.update({f"{path.stem}: {case}": digest for case, digest in pairs})
+            found.update({f"{section.name}: {case}": digest for case, digest in pairs})
     return found
 
 
@@ -131,7 +181,13 @@ def annotator_agreement(
                     first, second = (a, b) if masks[a].any() else (b, a)
                     found = case_scores(masks[first], masks[second], wanted=("dice",), spacing=None, tolerance=0)
                     rows.append({"case": case, "structure": structure, "a": a, "b": b, "dice": found["dice"]})
-    return pd.DataFrame(rows, columns=["case", "structure", "a", "b", "dice"])
+    return pd.DataFrame(rows, columns=list(AGREEMENT))
+
+
+def physical_axes(dataset: NnunetDataset, case: str) -> int:
+    """Axes of a case's image whose voxel size is known: 3 for volumes, 2 for flat images, 0 for natural ones."""
+    _, properties = reader_of(dataset.declared).read_seg(str(dataset.cases[case].label))
+    return len(physical(properties["spacing"]) or ())
 
 
 def reference_facts(
@@ -144,8 +200,7 @@ def reference_facts(
         part), `heterogeneity` (standard deviation of the first channel inside it); the first two of these are undefined
         for images without a physical size.
     """
-    columns = ["case", "structure", "volume", "diameter", "heterogeneity"]
-    return pd.DataFrame(list(_facts(cases, structures, declared)), columns=columns)
+    return pd.DataFrame(list(_facts(cases, structures, declared)), columns=list(FACTS))
 
 
 def _facts(

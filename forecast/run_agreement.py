@@ -279,6 +279,15 @@ def run_agreement(
     return made
 
 
+def _refuse_negative(volumes: pd.DataFrame, what: str) -> None:
+    wrong = volumes[(volumes < 0).any(axis=1)]
+    if len(wrong):
+        raise InputError(
+            f"{what}: volumes must be >= 0 mL, found {float(wrong.iloc[0].min()):g} for case {wrong.index[0]!r}. "
+            "Correct them."
+        )
+
+
 def _with_volumes(
     made: RunAgreement, cases: pd.DataFrame, relative_to: Literal["reference", "mean"], level: float
 ) -> RunAgreement:
@@ -286,6 +295,7 @@ def _with_volumes(
     messages: list[str] = []
     if {"volume_ml", "reference_ml"} <= set(cases.columns):
         known = cases[["reference_ml", "volume_ml"]].dropna()
+        _refuse_negative(known, f"{made.arm}/{made.structure} at {made.n} cases")
         reference, predicted = (known[name].to_numpy(dtype=float) for name in ("reference_ml", "volume_ml"))
         absolute = bland_altman(reference, predicted, relative=False, level=level)
         percent = bland_altman(reference, predicted, relative=True, relative_to=relative_to, level=level)

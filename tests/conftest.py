@@ -194,3 +194,29 @@ def new_study(
         return tmp_path / "study"
 
     return build
+
+
+@pytest.fixture(scope="session")
+def keep_run() -> Callable[..., Path]:
+    """keep_run(study, table, arm="2d", n=4): a completed run of a study with these scores, as `run` leaves it."""
+    from dicecast.adapters.files import write_json
+    from dicecast.adapters.settings import read_settings
+    from dicecast.adapters.tables import write_csv
+
+    def keep(study: Path, table: Any, arm: str = "2d", n: int = 4, draw: int = 0) -> Path:
+        settings, folder = read_settings(study / "study.toml"), study / "runs" / arm / f"n{n}" / f"draw{draw}"
+        write_csv(table, folder / "scores.csv")
+        structures = sorted(set(table["structure"]))
+        scored = {
+            "structures": {name: value for value, name in enumerate(structures, 1)},
+            "metrics": settings.scores.metrics,
+            "surface_tolerance_mm": {name: settings.scores.tolerance(name) for name in structures},
+            "ignore": None,
+            "annotators": {one.name: one.labels for one in settings.test.annotator},
+        }
+        write_json(folder / "scoring.json", scored)
+        record = {"status": "completed", "arm": arm, "n": n, "draw": draw, "cases": [], "protocol": {"epochs": 2}}
+        write_json(folder / "run.json", {**record, "seconds": {"training": 60.0}})
+        return folder
+
+    return keep

@@ -23,7 +23,7 @@ import pandas as pd
 
 from ...forecast.errors import DicecastError, WorkError
 from ...forecast.scores import CROSS_VALIDATION
-from ..files import read_json, storage_errors, write_json, write_with
+from ..files import json_holds, storage_errors, write_json, write_with
 from ..tables import write_csv
 from .dataset import CaseFiles
 from .environment import nnunet_environment, output_to
@@ -149,8 +149,8 @@ class _Model:
 def _start_over_if_changed(spec: PilotSpec) -> None:
     """An interrupted run goes on only under the protocol and with the cases it was started with."""
     path = spec.folder / "inputs.json"
-    inputs = {"protocol_hash": protocol_hash(spec.protocol), "cases": list(spec.cases)}
-    if not path.is_file() or read_json(path) != inputs:
+    inputs = {"protocol_hash": protocol_hash(spec.protocol), "cases": [*spec.cases, *spec.extra]}
+    if not json_holds(path, inputs):
         for name in ("models", "predictions"):
             shutil.rmtree(spec.folder / name, ignore_errors=True)
         write_json(path, inputs)
@@ -289,6 +289,7 @@ def _record(spec: PilotSpec, status: RunStatus, **found: Any) -> None:
             "n": spec.n,
             "draw": spec.draw,
             "cases": list(spec.cases),
+            "extra": list(spec.extra),
             "seed": spec.seed,
             "protocol_hash": protocol_hash(spec.protocol),
             "protocol": dict(spec.protocol),

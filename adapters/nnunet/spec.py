@@ -22,6 +22,8 @@ from .scoring import Scoring
 
 PILOT = "Pilot_"
 """What the class of a pilot's trainer is called before the trainer's own name."""
+RECORDED = ("arm", "n", "draw", "cases", "protocol", "seconds")
+"""What the `run.json` of a completed run must say to be used."""
 
 
 class RunStatus(Enum):
@@ -152,10 +154,32 @@ def _as_floats(value: Any) -> Any:
 
 def run_status(folder: Path) -> RunStatus:
     """How far a run folder has come."""
-    path = folder / "run.json"
-    if not path.is_file():
+    if not (folder / "run.json").is_file():
         return RunStatus.RUNNING if (folder / "progress.json").is_file() else RunStatus.PLANNED
-    return RunStatus(read_json(path)["status"])
+    return RunStatus(read_record(folder)["status"])
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The `run.json` of a run that ended.
+
+    Raises:
+        InputError: Not the record of a run.
+    """
+    path = folder / "run.json"
+    made = read_json(path)
+    status = made.get("status") if isinstance(made, dict) else None
+    if status not in (RunStatus.COMPLETED.value, RunStatus.FAILED.value):
+        raise InputError(
+            f"{path}: must be the record of a run, with status completed or failed, found "
+            f"{'none' if status is None else repr(status)}. Restore it, or delete {folder} to repeat the run."
+        )
+    missing = [key for key in RECORDED if key not in made] if status == RunStatus.COMPLETED.value else []
+    if missing:
+        raise InputError(
+            f"{path}: the record of a completed run must say {', '.join(RECORDED)}, found no {missing[0]}. Restore it, "
+            f"or delete {folder} to repeat the run."
+        )
+    return dict(made)
 
 
 def fold_splits(

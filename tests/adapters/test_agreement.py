@@ -310,7 +310,7 @@ configuration = "3d_fullres"
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Path:
+def study(tmp_path: Path, keep_run: Callable[..., Path]) -> Path:
     """Two finished runs, scored against the majority vote and against two annotators, each a little less."""
     folder = tmp_path / "study"
     folder.mkdir()
@@ -319,11 +319,8 @@ def study(tmp_path: Path) -> Path:
     cases = [{"case": case, "patient": case, "role": role, "round": number} for case, role, number in roles]
     write_csv(pd.DataFrame(cases), folder / "cases.csv")
     for n in (20, 40):
-        run = folder / "runs" / "3d" / f"n{n}" / "draw0"
-        run.mkdir(parents=True)
-        (run / "run.json").write_text('{"status": "completed", "protocol": {}}', encoding="utf-8")
         ann, bob = (rows_of(n, test_set=annotated_by(name), shift=s) for name, s in (("ann", -0.01), ("bob", -0.03)))
-        write_csv(pd.DataFrame([*rows_of(n), *ann, *bob]), run / "scores.csv")
+        keep_run(folder, pd.DataFrame([*rows_of(n), *ann, *bob]), arm="3d", n=n)
     between = {("ann", "bob"): 0.8, ("majority", "ann"): 0.9, ("majority", "bob"): 0.86}
     pairs = [
         {"case": f"c{i}", "structure": "tumour", "a": a, "b": b, "dice": None if i == 5 else dice + i / 100}

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dicecast.adapters.study import locked, open_study
+from dicecast.adapters.study import locked, open_study, read_rounds
+from dicecast.forecast.errors import InputError
 
 MakeDataset = Callable[..., Path]
 Cli = Callable[..., Any]
@@ -619,6 +620,42 @@ def test_without_nnunet_status_and_doctor_still_work(
     result = process("doctor", before=BARE)
     assert result.returncode == 0, result.stderr
     assert "dicecast[nnunet]" in result.stdout
+
+
+# ---- status -----------------------------------------------------------------------------------------------------
+
+
+def test_status_shows_names_as_they_are(new_study: NewStudy, tmp_path: Path, cli: Cli) -> None:
+    study = new_study("--configuration", "2d")
+    text = (study / "study.toml").read_text(encoding="utf-8").replace('name = "2d"', 'name = "2d [T1] [/bold]"')
+    (study / "study.toml").write_text(text, encoding="utf-8")
+    moved = study.rename(tmp_path / "my [red] study")
+    result = cli("status", moved)
+    assert result.exit_code == 0, result.stderr
+    assert "my [red] study" in result.output and "2d [T1] [/bold]" in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("0.json", "[]", "must be the document of a round"),
+        ("0.json", '{"round": 0}', "replay is missing"),
+        (
+            "3.json",
+            '{"round": 0, "replay": false, "forecast": {}, "recommendation": {}, "recommendations": []}',
+            "must be the document of round 3, found 0",
+        ),
+    ],
+)
+def test_a_broken_round_is_named(new_study: NewStudy, name: str, content: str, told: str) -> None:
+    study = open_study(new_study())
+    (study.folder / "rounds").mkdir()
+    (study.folder / "rounds" / "notes.json").write_text("mine", encoding="utf-8")
+    assert read_rounds(study) == []
+    (study.folder / "rounds" / name).write_text(content, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read_rounds(study)
+    assert told in str(caught.value) and name in str(caught.value)
 
 
 # ---- doctor -----------------------------------------------------------------------------------------------------

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from dicecast.adapters.examples.phantom import write_phantom
 from dicecast.adapters.extra_cases import ExtraCases, ExtraSource, at_hand, extra_count, provide
 from dicecast.adapters.nnunet.dataset import NnunetDataset, read_dataset
-from dicecast.adapters.sections import ExtraCasesSection
-from dicecast.adapters.specs import extra_source, materials_of
+from dicecast.adapters.sections import ExtraCasesSection, OutOfRangeError
+from dicecast.adapters.specs import Materials, extra_source, materials_of
 from dicecast.adapters.study import open_study
+from dicecast.adapters.tables import read_csv, write_csv
 from dicecast.forecast.errors import InputError, WorkError
 
 Unchanged = Callable[[Path], AbstractContextManager[None]]
@@ -304,6 +305,50 @@ def test_a_record_lost_to_a_crash_is_made_again(tmp_path: Path, like: NnunetData
     assert provided(study, section, like, 3) == first
 
 
+def test_what_an_interrupted_run_left_is_no_extra_case(tmp_path: Path, like: NnunetDataset, writer: Path) -> None:
+    study, section = tmp_path / "study", by_command(writer)
+    provided(study, section, like, 3)
+    record = source(study, section).place / "cases.csv"
+    early = record.read_text(encoding="utf-8")
+    provided(study, section, like, 6)
+    record.write_text(early, encoding="utf-8")  # stopped between moving the cases and putting them on record
+    grown = provided(study, section, like, 4)
+    assert {name.rpartition("-")[2] for name in grown.files} == {f"made{i}" for i in range(4)}
+    assert sorted(path.name for path in (source(study, section).raw / "labelsTr").iterdir()) == [
+        f"made{i}.nii.gz" for i in range(4)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("(folder / 'dataset.json').unlink()", "must hold a dataset.json"),
+        ("(folder / 'dataset.json').write_text('{}')", "key 'channel_names' is required"),
+        ("next((folder / 'labelsTr').iterdir()).unlink()", "every image needs a label"),
+        ("import shutil; shutil.rmtree(folder / 'imagesTr')", "must hold a folder imagesTr"),
+    ],
+)
+def test_what_a_generator_writes_is_checked_before_it_counts(
+    tmp_path: Path, like: NnunetDataset, writer: Path, change: str, told: str
+) -> None:
+    study = tmp_path / "study"
+    text = writer.read_text(encoding="utf-8").replace("\n\ndef nothing(", f"\n    {change}\n\n\ndef nothing(")
+    writer.write_text(text, encoding="utf-8")
+    with pytest.raises(WorkError, match="the generator of extra cases must write imagesTr") as caught:
+        give(study, by_command(writer), like, 2)
+    assert told in str(caught.value) and "log.txt" in str(caught.value)
+    place = source(study, by_command(writer)).place
+    assert not (place / "cases.csv").exists() and not (place / "raw").exists()
+
+
+def test_names_given_twice_are_refused(tmp_path: Path, like: NnunetDataset, writer: Path) -> None:
+    study, section = tmp_path / "study", by_command(writer, "{folder} {count} 0 {seed}")
+    first = provided(study, section, like, 2)
+    with pytest.raises(WorkError, match=r"'made0' twice\. Use \{start\}"):
+        give(study, section, like, 4)
+    assert at_hand(source(study, section))[0] == first
+
+
 def test_a_failing_command_is_told_with_its_exit_code(tmp_path: Path, like: NnunetDataset, writer: Path) -> None:
     study, section = tmp_path / "study", by_command(writer, "{folder} {count} {start} {seed} 7")
     with pytest.raises(WorkError, match=r"extra_cases\.command ended with exit code 7") as caught:
@@ -313,11 +358,11 @@ def test_a_failing_command_is_told_with_its_exit_code(tmp_path: Path, like: Nnun
 
 
 def test_a_command_that_writes_too_few_has_failed(tmp_path: Path, like: NnunetDataset, writer: Path) -> None:
-    with pytest.raises(WorkError, match="need 3 cases, found 2"):
+    with pytest.raises(WorkError, match="must hold 3 cases, found 2"):
         give(tmp_path / "study", by_command(writer, "{folder} 2 {start} {seed}"), like, 3)
 
 
-@pytest.mark.parametrize("words", ["{cases}", "{}", "{0}", "{count:03d}", "{count", "'open"])
+@pytest.mark.parametrize("words", ["{cases}", "{}", "{0}", "{count:03d}", "{count", "'open", "{folder.x}"])
 def test_a_command_of_unknown_placeholders_is_refused(
     tmp_path: Path, like: NnunetDataset, writer: Path, words: str
 ) -> None:
@@ -333,8 +378,8 @@ def test_a_command_that_is_not_there_is_refused(tmp_path: Path, like: NnunetData
 
 
 def test_a_command_of_no_words_is_refused(tmp_path: Path, like: NnunetDataset) -> None:
-    with pytest.raises(InputError, match="command"):
-        give(tmp_path / "study", ExtraCasesSection(ratio=1, command=" "), like, 2)
+    with pytest.raises(OutOfRangeError, match="command must not be empty"):
+        ExtraCasesSection(ratio=1, command=" ")
 
 
 # a callable
@@ -381,7 +426,7 @@ def test_what_a_callable_raises_is_told(tmp_path: Path, like: NnunetDataset, wri
     with pytest.raises(WorkError, match="fails' failed: KeyError: 'no scanner'"):
         give(tmp_path / "study", section, like, 2)
     section = ExtraCasesSection(ratio=1, callable=f"{writer}:nothing")
-    with pytest.raises(WorkError, match="need 2 cases, found 1"):
+    with pytest.raises(WorkError, match="must hold 2 cases, found 1"):
         give(tmp_path / "study", section, like, 2)
 
 
@@ -413,6 +458,11 @@ def arm(study: Path, text: str) -> None:
 def with_extra_cases(folder: Path, source: str) -> Any:
     """The materials of a study one arm of which has extra cases."""
     arm(folder, f'[[arm]]\nname = "more"\nconfiguration = "2d"\nextra_cases = {{ ratio = 0.5, {source} }}\n')
+    return materials_with(folder)
+
+
+def materials_with(folder: Path) -> Materials:
+    """What a study's runs work with, its extra cases provided."""
     study = open_study(folder)
     dataset = read_dataset(study.dataset)
     provide(extra_source(study, study.settings.arm("more")), dataset, 5, study.digest)
@@ -431,9 +481,25 @@ def test_an_extra_case_that_is_a_copy_of_a_test_image_is_refused(
     study = new_study("--configuration", "2d")
     test = open_study(study).test[0]
     shutil.copy(tmp_path / "dataset" / "imagesTr" / f"{test}_0000.nii.gz", more / "imagesTr" / "case_004_0000.nii.gz")
-    with pytest.raises(InputError, match=f"-case_004' is the image of case {test!r} of the study") as caught:
+    with pytest.raises(InputError, match=f"'case_004' is the image of case {test!r} of the study") as caught:
         with_extra_cases(study, 'folder = "../more"')
-    assert "[[arm]] more" in str(caught.value)
+    assert "case_004_0000.nii.gz" in str(caught.value)
+    assert not (study / "extra").exists()
+    for path in (more / "imagesTr" / "case_004_0000.nii.gz", more / "labelsTr" / "case_004.nii.gz"):
+        path.unlink()
+    with pytest.raises(InputError, match="need 5 cases, found 4"):  # the advice was followed, the study goes on
+        materials_with(study)
+
+
+def test_a_case_annotated_later_is_no_extra_case(new_study: Callable[..., Path], more: Path, tmp_path: Path) -> None:
+    study = new_study("--configuration", "2d")
+    with_extra_cases(study, 'folder = "../more"')
+    table = read_csv(study / "cases.csv")
+    extra = read_csv(next((study / "extra").glob("*/cases.csv")))
+    table.loc[table["role"] == "pool", "digest"] = [*extra["digest"][:1], *table["digest"][1:4]]
+    write_csv(table, study / "cases.csv")
+    with pytest.raises(InputError, match=r"\[\[arm\]\] more: extra case .* is the image of case .*Take that case out"):
+        materials_with(study)
 
 
 def test_lesions_are_never_blended_into_test_images(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -368,6 +369,28 @@ def test_running_a_finished_study_again_trains_nothing(reference: Reference, tmp
     assert {name: snapshot(study / name, without="nothing") for name in ("runs", "nnunet")} == before
     again, first = read(study / "rounds/0.json"), read(reference.study / "rounds/0.json")
     assert {**again, "created": ""} == {**first, "created": ""}
+
+
+def test_runs_that_are_no_longer_asked_for_are_scored_anew_too(reference: Reference, tmp_path: Path) -> None:
+    study = copied(reference, tmp_path / "study")
+    text = (study / "study.toml").read_text()
+    (study / "study.toml").write_text(
+        re.sub("^metrics = .*$", 'metrics = ["dice", "jaccard"]', text, flags=re.M).replace("[3, 6, 12]", "[3, 12]")
+    )
+    refused = dicecast("forecast", study)
+    assert refused.returncode == 2
+    assert f"dicecast run {study}" in " ".join(refused.stderr.split())
+    before = snapshot(study / "runs", without="scor")
+    run(study)
+    assert {name: both for name, both in snapshot(study / "runs", without="scor").items() if "log.txt" not in name} == {
+        name: both for name, both in before.items() if "log.txt" not in name
+    }
+    for name in RUNS:
+        assert {"dice", "jaccard"} <= set(pd.read_csv(study / name / "scores.csv")["metric"])
+        assert read(study / name / "scoring.json")["metrics"] == ["dice", "jaccard"]
+    (curve, *_) = read(study / "rounds/0.json")["forecast"]["curves"]
+    assert curve["sizes"] == [3, 6, 12]
+    assert dicecast("forecast", study, "--quick").returncode == 0
 
 
 # killed and interrupted

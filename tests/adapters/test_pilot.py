@@ -171,7 +171,8 @@ def test_a_run_folder_says_how_far_it_has_come(tmp_path: Path) -> None:
     assert run_status(folder) is RunStatus.RUNNING
     write_json(folder / "run.json", {"status": "failed"})
     assert run_status(folder) is RunStatus.FAILED
-    write_json(folder / "run.json", {"status": "completed"})
+    made = {"arm": "2d", "n": 4, "draw": 0, "cases": [], "protocol": {}, "seconds": {}}
+    write_json(folder / "run.json", {"status": "completed", **made})
     assert run_status(folder) is RunStatus.COMPLETED
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dicecast.adapters.files import write_json
+from dicecast.adapters.files import read_json, write_json
 from dicecast.adapters.sources import Source, Wishes, read_source
 from dicecast.adapters.study import open_study
 from dicecast.adapters.tables import write_csv
@@ -63,7 +64,7 @@ def table(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def study(new_study: Callable[..., Path]) -> Callable[..., Path]:
+def study(new_study: Callable[..., Path], keep_run: Callable[..., Path]) -> Callable[..., Path]:
     """study("metrics = [...]", ...): a study whose runs are on record, with lines of its own under [scores]."""
 
     def build(*lines: str) -> Path:
@@ -73,9 +74,7 @@ def study(new_study: Callable[..., Path]) -> Callable[..., Path]:
         (folder / "study.toml").write_text("\n".join([text[:start], "[scores]", *lines, text[end:]]), encoding="utf-8")
         test = tuple(open_study(folder).test)
         for n in SIZES:
-            place = folder / "runs" / "2d" / f"n{n}" / "draw0"
-            write_csv(rows(n, test), place / "scores.csv")
-            write_json(place / "run.json", {"status": "completed", "protocol": {"epochs": 2}})
+            keep_run(folder, rows(n, test), n=n)
         facts = [
             {"case": case, "structure": structure, "volume": volume, "diameter": 5.0, "heterogeneity": 1.0}
             for structure in ("organ", "tumour")
@@ -114,7 +113,7 @@ def test_a_study_knows_its_annotated_cases(study: Callable[..., Path]) -> None:
 
 def test_a_run_that_is_not_complete_does_not_count(study: Callable[..., Path]) -> None:
     folder = study()
-    write_json(folder / "runs/2d/n4/draw0/run.json", {"status": "failed", "protocol": {"epochs": 2}})
+    write_json(folder / "runs/2d/n4/draw0/run.json", {"status": "failed"})
     assert {tuple(curve.sizes) for curve in read(folder).curves} == {(2, 3)}
 
 
@@ -172,6 +171,107 @@ def test_pooled_scores_of_a_study_are_dice_on_every_test_set(study: Callable[...
 def test_what_no_curve_is_made_of_is_named(study: Callable[..., Path]) -> None:
     with pytest.raises(InputError, match="no Dice-like metric to forecast: found hd95_mm"):
         read(study(), metric="hd95_mm")
+
+
+def test_strata_are_there_for_every_dice_like_metric(study: Callable[..., Path]) -> None:
+    folder = study('strata = ["volume@5"]')
+    small = "volume <= 5 mL"
+    assert keys(folder, metric="jaccard", stratum=small) == curves_of("test", metric="jaccard", stratum=small)
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        ('metrics = ["jaccard", "dice"]', "metrics dice, jaccard"),
+        ('structures = ["organ"]', "structures organ, tumour"),
+        ('unions = { both = ["organ", "tumour"] }', "structures organ, tumour"),
+        ("surface_tolerance_mm = { tumour = 2.5 }", "surface_tolerance_mm of tumour 1"),
+    ],
+)
+def test_scores_of_other_settings_are_not_used(study: Callable[..., Path], now: str, told: str) -> None:
+    folder = study('metrics = ["dice", "jaccard"]')
+    path = folder / "study.toml"
+    scores = now if now.startswith("metrics") else f'metrics = ["dice", "jaccard"]\n{now}'
+    path.write_text(path.read_text(encoding="utf-8").replace('metrics = ["dice", "jaccard"]', scores), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read(folder)
+    assert told in str(caught.value) and f"dicecast run {folder}" in str(caught.value)
+
+
+def test_a_union_of_other_parts_is_not_used(study: Callable[..., Path]) -> None:
+    folder = study('unions = { both = ["organ", "tumour"] }')
+    for n in SIZES:
+        path = folder / f"runs/2d/n{n}/draw0/scoring.json"
+        made = read_json(path)
+        made["structures"]["both"], made["surface_tolerance_mm"]["both"] = [1, 2], 1.0
+        write_json(path, made)
+    read(folder)
+    path = folder / "study.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace('["organ", "tumour"]', '["organ"]'), encoding="utf-8")
+    with pytest.raises(InputError, match="union both"):
+        read(folder)
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}"])
+def test_scores_made_by_unknown_settings_are_not_used(study: Callable[..., Path], content: str | None) -> None:
+    folder = study()
+    path = folder / "runs/2d/n3/draw0/scoring.json"
+    path.unlink()
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"scoring\.json beside it cannot be read.*dicecast run"):
+        read(folder)
+
+
+def test_strata_without_what_the_references_say_are_refused(study: Callable[..., Path]) -> None:
+    folder = study('strata = ["volume@5"]')
+    facts = folder / "test_sets" / "facts.csv"
+    facts.write_text("case,structure\na,organ\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"facts\.csv: column 'volume' is required.*dicecast run"):
+        read(folder)
+    facts.unlink()
+    with pytest.raises(InputError, match=r"facts\.csv: strata need.*dicecast run"):
+        read(folder)
+
+
+def test_other_things_beside_the_runs_are_not_looked_at(study: Callable[..., Path]) -> None:
+    folder = study()
+    before = keys(folder)
+    for name in ("runs/2d/notes/draw0", "runs/2d/n4 copy/draw0", "runs/2d/n4/draw0.bak", "runs/2d/n04/draw0"):
+        shutil.copytree(folder / "runs/2d/n2/draw0", folder / name)
+    (folder / "runs/2d/n4/.DS_Store").touch()
+    assert keys(folder) == before
+
+
+def test_a_run_folder_that_was_copied_is_refused(study: Callable[..., Path]) -> None:
+    folder = study()
+    shutil.copytree(folder / "runs/2d/n4/draw0", folder / "runs/2d/n4/draw1")
+    with pytest.raises(InputError, match=r"draw1.*must be the record of arm 2d, n 4, draw 1.*found that of.*draw 0"):
+        read(folder)
+
+
+def test_scores_of_another_run_are_refused(study: Callable[..., Path]) -> None:
+    folder = study()
+    shutil.copy(folder / "runs/2d/n2/draw0/scores.csv", folder / "runs/2d/n4/draw0/scores.csv")
+    with pytest.raises(InputError, match=r"scores\.csv: must hold the scores of arm 2d, 4 cases, draw 0 alone"):
+        read(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{}", "with status completed or failed, found none"),
+        ("[]", "with status completed or failed, found none"),
+        ('{"status": "done"}', "found 'done'"),
+        ('{"status": "completed", "arm": "2d"}', "must say arm, n, draw, cases, protocol, seconds, found no n"),
+    ],
+)
+def test_a_broken_record_of_a_run_is_named(study: Callable[..., Path], content: str, told: str) -> None:
+    folder = study()
+    (folder / "runs/2d/n3/draw0/run.json").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read(folder)
+    assert told in str(caught.value) and "run.json" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -270,3 +370,9 @@ def test_pooled_results_count_the_voxels_that_nnunet_counted() -> None:
 def test_a_folder_of_neither_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="must be a study folder, a scores CSV or a folder of nnU-Net results"):
         read(tmp_path)
+
+
+def test_results_that_do_not_tell_their_size_lead_to_the_import(tmp_path: Path) -> None:
+    shutil.copytree(next(RESULTS.parent.rglob("summary.json")).parent, tmp_path / "predictions")
+    with pytest.raises(InputError, match=r"dicecast import .* --n N"):
+        read(tmp_path / "predictions")

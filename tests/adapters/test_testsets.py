@@ -21,8 +21,15 @@ from dicecast.adapters.sections import AnnotatorSection, ExtraTestSection
 from dicecast.adapters.settings import parse_settings
 from dicecast.adapters.specs import materials_of
 from dicecast.adapters.study import Study, open_study
-from dicecast.adapters.tables import read_csv
-from dicecast.adapters.testsets import annotator_agreement, annotator_labels, extra_test_set, reference_facts
+from dicecast.adapters.tables import read_csv, write_csv
+from dicecast.adapters.testsets import (
+    annotator_agreement,
+    annotator_labels,
+    extra_digests,
+    extra_test_set,
+    record_path,
+    reference_facts,
+)
 from dicecast.forecast.errors import InputError
 
 Array = npt.NDArray[Any]
@@ -57,6 +64,14 @@ def digests(dataset: NnunetDataset) -> dict[str, str]:
     return {fact.case: fact.digest for fact in check_cases(dataset, dataset.cases)}
 
 
+def taken(study: Path, section: ExtraTestSection, like: NnunetDataset, pool: Mapping[str, str]) -> dict[str, CaseFiles]:
+    """The cases of an extra test set, put on record as `run` does."""
+    found, record = extra_test_set(study, section, like, pool)
+    if record is not None:
+        write_csv(record, record_path(study, section.name))
+    return found
+
+
 def section(dataset: Path, *cases: str) -> ExtraTestSection:
     return ExtraTestSection("north", str(dataset), list(cases))
 
@@ -70,10 +85,10 @@ def copy_case(source: Path, case: str, target: Path, name: str) -> None:
 
 
 def test_an_extra_test_set_holds_every_case_unless_told_which(tmp_path: Path, like: NnunetDataset, north: Path) -> None:
-    found = extra_test_set(tmp_path / "study", section(north), like, digests(like))
+    found = taken(tmp_path / "study", section(north), like, digests(like))
     assert found == dict(read_dataset(north).cases)
     chosen = section(north, "case_002", "case_000")
-    found = extra_test_set(tmp_path / "other", chosen, like, digests(like))
+    found = taken(tmp_path / "other", chosen, like, digests(like))
     assert sorted(found) == ["case_000", "case_002"]
 
 
@@ -81,25 +96,25 @@ def test_an_extra_test_set_is_fixed_at_the_first_call(
     tmp_path: Path, like: NnunetDataset, north: Path, make_dataset: Callable[..., Path], unchanged: Unchanged
 ) -> None:
     study, pool = tmp_path / "study", digests(like)
-    first = extra_test_set(study, section(north), like, pool)
+    first = taken(study, section(north), like, pool)
     table = read_csv(study / "test_sets" / "north.csv")
     assert list(table["case"]) == list(first) and table["digest"].is_unique
     copy_case(make_dataset(tmp_path / "more", cases=1, seed=5), "case_000", north, "case_009")
     with unchanged(study):
-        assert extra_test_set(study, section(north), like, pool) == first
+        assert taken(study, section(north), like, pool) == first
         with pytest.raises(InputError, match="'north' was fixed at the first run: 4 cases of"):
-            extra_test_set(study, section(north, "case_009"), like, pool)
+            taken(study, section(north, "case_009"), like, pool)
 
 
 def test_a_case_of_the_test_set_that_is_gone_is_missed(tmp_path: Path, like: NnunetDataset, north: Path) -> None:
     with pytest.raises(InputError, match="case 'case_007' of test set 'north' is not there"):
-        extra_test_set(tmp_path / "study", section(north, "case_000", "case_007"), like, {})
+        taken(tmp_path / "study", section(north, "case_000", "case_007"), like, {})
     assert not (tmp_path / "study").exists()
-    extra_test_set(tmp_path / "study", section(north), like, {})
+    taken(tmp_path / "study", section(north), like, {})
     for path in (north / "imagesTr" / "case_001_0000.nii.gz", north / "labelsTr" / "case_001.nii.gz"):
         path.unlink()
     with pytest.raises(InputError, match="case 'case_001' of test set 'north' is not there"):
-        extra_test_set(tmp_path / "study", section(north), like, {})
+        taken(tmp_path / "study", section(north), like, {})
 
 
 @pytest.mark.parametrize(
@@ -110,7 +125,7 @@ def test_another_kind_of_data_is_refused(
 ) -> None:
     declare(north, **{key: value})
     with pytest.raises(InputError, match=f"{key} of test set 'north' must be that of dataset") as caught:
-        extra_test_set(tmp_path / "study", section(north), like, {})
+        taken(tmp_path / "study", section(north), like, {})
     assert str(value) in str(caught.value)
     assert not (tmp_path / "study").exists()
 
@@ -118,7 +133,7 @@ def test_another_kind_of_data_is_refused(
 def test_an_unusable_case_is_refused_and_nothing_is_recorded(tmp_path: Path, like: NnunetDataset, north: Path) -> None:
     (north / "imagesTr" / "case_002_0000.nii.gz").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"case_002_0000\.nii\.gz: cannot be read"):
-        extra_test_set(tmp_path / "study", section(north), like, {})
+        taken(tmp_path / "study", section(north), like, {})
     assert not (tmp_path / "study").exists()
 
 
@@ -127,26 +142,59 @@ def test_cases_may_have_the_names_of_annotated_ones_but_not_their_images(
 ) -> None:
     pool = digests(like)
     assert set(pool) < set(read_dataset(north).cases)
-    extra_test_set(tmp_path / "study", section(north), like, pool)
+    taken(tmp_path / "study", section(north), like, pool)
     copy_case(like.folder, "case_001", north, "case_003")
-    with pytest.raises(InputError, match=r"case 'case_001' in the pool and case 'north: case_003'.*the same image"):
-        extra_test_set(tmp_path / "other", section(north), like, pool)
+    with pytest.raises(
+        InputError,
+        match=r"case_003_0000.*'case_003' of .* is the image of 'case_001', which is trained on",
+    ):
+        taken(tmp_path / "other", section(north), like, pool)
 
 
 def test_an_image_that_joins_the_pool_later_is_refused(tmp_path: Path, like: NnunetDataset, north: Path) -> None:
     study, pool = tmp_path / "study", digests(like)
-    extra_test_set(study, section(north), like, pool)
+    taken(study, section(north), like, pool)
     grown = {**pool, "case_100": digests(read_dataset(north))["case_002"]}
-    with pytest.raises(InputError, match=r"'case_100' in the pool and case 'north: case_002'.*the same image"):
-        extra_test_set(study, section(north), like, grown)
+    with pytest.raises(InputError, match=r"'case_002' of .* is the image of 'case_100', which is trained on"):
+        taken(study, section(north), like, grown)
 
 
 def test_a_test_set_that_is_refused_can_be_corrected(tmp_path: Path, like: NnunetDataset, north: Path) -> None:
     copy_case(like.folder, "case_001", north, "case_003")
-    with pytest.raises(InputError, match="the same image"):
-        extra_test_set(tmp_path / "study", section(north), like, digests(like))
-    found = extra_test_set(tmp_path / "study", section(north, "case_000", "case_001"), like, digests(like))
+    with pytest.raises(InputError, match="is the image of"):
+        taken(tmp_path / "study", section(north), like, digests(like))
+    found = taken(tmp_path / "study", section(north, "case_000", "case_001"), like, digests(like))
     assert sorted(found) == ["case_000", "case_001"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [("case,dataset\na,b\n", "column 'digest' is required"), ("case,digest,dataset\n", "found none"), ("", "is empty")],
+)
+def test_a_broken_record_of_a_test_set_is_named(
+    tmp_path: Path, like: NnunetDataset, north: Path, content: str, told: str
+) -> None:
+    path = record_path(tmp_path / "study", "north")
+    path.parent.mkdir(parents=True)
+    path.write_text(content, encoding="utf-8")
+    for read in (lambda: taken(tmp_path / "study", section(north), like, {}), lambda: digests_on_record(tmp_path)):
+        with pytest.raises(InputError, match=told) as caught:
+            read()
+        assert str(path) in str(caught.value)
+
+
+def digests_on_record(folder: Path) -> dict[str, str]:
+    return extra_digests(folder / "study", [ExtraTestSection("north", "anywhere")])
+
+
+def test_digests_are_of_the_test_sets_that_the_study_still_has(
+    tmp_path: Path, like: NnunetDataset, north: Path
+) -> None:
+    study = tmp_path / "study"
+    taken(study, section(north, "case_000"), like, {})
+    (study / "test_sets" / "other.csv").write_text("case,digest\n", encoding="utf-8")
+    assert list(digests_on_record(tmp_path)) == ["north: case_000"]
+    assert extra_digests(study, []) == {}
 
 
 # annotators
@@ -375,3 +423,22 @@ def test_another_folder_of_an_annotator_gets_another_agreement(
     (folder / "study.toml").write_text(text.replace('labels = "anna"', 'labels = "bert"'), encoding="utf-8")
     _, _, second = kept(folder)
     assert not first.equals(second)
+
+
+@pytest.mark.parametrize("name", ["facts.csv", "annotators.csv"])
+def test_a_lost_file_is_written_again(new_study: Callable[..., Path], two_structures: Path, name: str) -> None:
+    folder = with_references(new_study("--configuration", "2d"), two_structures, 'strata = ["volume/2"]')
+    kept(folder)
+    before = (folder / "test_sets" / name).read_bytes()
+    (folder / "test_sets" / name).unlink()
+    kept(folder)
+    assert (folder / "test_sets" / name).read_bytes() == before
+
+
+def test_an_empty_record_of_references_is_out_of_date(new_study: Callable[..., Path], two_structures: Path) -> None:
+    folder = with_references(new_study("--configuration", "2d"), two_structures, 'strata = ["volume/2"]')
+    kept(folder)
+    before = (folder / "test_sets" / "references.json").read_bytes()
+    (folder / "test_sets" / "references.json").write_bytes(b"")
+    kept(folder)
+    assert (folder / "test_sets" / "references.json").read_bytes() == before

@@ -1,0 +1,58 @@
+"""What can be refused about a study before anything is planned or trained."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..forecast.errors import InputError
+from ..forecast.strata import UNITS, stratification
+from .nnunet.dataset import NnunetDataset
+from .specs import check_arms, structures_of
+from .study import Study
+from .testsets import annotator_labels, extra_cases_of, physical_axes
+
+
+def check_study(study: Study, dataset: NnunetDataset) -> None:
+    """Check what a study's settings name: structures, arms, test sets, annotators, columns.
+
+    Raises:
+        InputError: Something that is not there, or does not go with the dataset.
+    """
+    structures_of(study, dataset)
+    check_arms(study, dataset)
+    _check_columns(study)
+    _check_strata(study, dataset)
+    where = f"{study.folder / 'study.toml'}, [test]"
+    try:
+        for section in study.settings.test.extra:
+            placed = dataclasses.replace(section, dataset=str(study.raw(section.dataset)))
+            extra_cases_of(study.folder, placed, dataset)
+        for annotator in study.settings.test.annotator:
+            placed_labels = dataclasses.replace(annotator, labels=str(study.raw(annotator.labels)))
+            annotator_labels(placed_labels, study.test, str(dataset.declared["file_ending"]))
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _check_columns(study: Study) -> None:
+    """Columns of the cases table that settings name."""
+    strata = [stratification(text) for text in study.settings.scores.strata]
+    named = {"[next], by": study.settings.next.by, "[scores], strata": [s.by for s in strata if not s.measured]}
+    for where, columns in named.items():
+        missing = [column for column in columns if column not in study.cases]
+        if missing:
+            raise InputError(
+                f"{study.folder / 'study.toml'}, {where}: {missing[0]!r} must be a column of cases.csv, found "
+                f"{', '.join(study.cases.columns)}. Correct it, or give a table with that column (init --cases)."
+            )
+
+
+def _check_strata(study: Study, dataset: NnunetDataset) -> None:
+    """Volumes and diameters need images that have them."""
+    asked = [stratification(text) for text in study.settings.scores.strata]
+    sized = [one.by for one in asked if one.measured and UNITS[one.by]]
+    if sized and physical_axes(dataset, study.test[0]) < 3:
+        raise InputError(
+            f"{study.folder / 'study.toml'}, [scores], strata: {sized[0]} needs volumes of known voxel size, found "
+            f"images without: {dataset.cases[study.test[0]].images[0]}. Split by heterogeneity or a column."
+        )
