@@ -142,7 +142,7 @@ def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
 
 
 def _fail(message: str, code: int) -> None:
-    from .adapters.terminal import error_line
+    from .adapters.screen import error_line
 
     Console(stderr=True, soft_wrap=True, emoji=False).print(error_line(message), highlight=False)
     raise typer.Exit(code)

@@ -25,16 +25,20 @@ from ..forecast.quadrature import DRAWS, quadrature
 from ..forecast.recommendation import Situation, recommend_all
 from ..forecast.simulation import Terms, Truth
 from ..forecast.stability import DropLargest, drop_largest
-from . import conclusion, terminal
+from . import conclusion
+from .comparison_report import comparison_report
 from .conclusion import Asked as Asked
 from .conclusion import Round, conclude
 from .figures import write_figures
 from .files import write_text
+from .forecast_report import forecast_report, others_table, quick_report, stability_report
 from .loop import RunOptions, run_study
 from .parallel import mapped
 from .progress import run_display
 from .protocol import protocol_words
+from .round_report import history_table, promises_table, recommendation_panel, round_report, schedule_table
 from .run_scores import mean_ceilings
+from .screen import as_text
 from .simulate import Wanted as Wanted
 from .simulate import simulate as run_simulation
 from .sources import Wishes as Wishes
@@ -69,8 +73,8 @@ def run(folder: Path, replay: bool, until_all: bool, jobs: int | None, device: s
 def keep_report(result: Round) -> RenderableType:
     """Write a round's report, scores and figures into the study; the report names their place."""
     study = result.study
-    report = terminal.round_report(result, protocol_words(study))
-    write_text(study.folder / "report.txt", terminal.as_text(report))
+    report = round_report(result, protocol_words(study))
+    write_text(study.folder / "report.txt", as_text(report))
     write_csv(result.scores, study.folder / "scores.csv")
     drawn = [*result.forecasts, *result.others]
     figures = write_figures(drawn, study.folder / "figures", result.history, mean_ceilings(study))
@@ -106,7 +110,7 @@ def quick_forecast(
     work = partial(_quick_entry, question=read.question)
     document["curves"] = mapped(work, read.curves, jobs, FEW_CURVES, "forecasting", console)
     untold = all(entry["verdict"]["code"] in UNTOLD for entry in document["curves"])
-    return terminal.quick_report(document["curves"], read.question), document, untold
+    return quick_report(document["curves"], read.question), document, untold
 
 
 def _quick_entry(curve: Curve, question: Question) -> dict[str, Any]:
@@ -128,19 +132,19 @@ def forecast(
     document = forecast_document(forecasts, question, __version__)
     parts: list[RenderableType] = []
     for i, (found, entry) in enumerate(zip(forecasts, document["curves"], strict=True)):
-        parts.append(terminal.forecast_report(found))
+        parts.append(forecast_report(found))
         if stability and len(found.curve.sizes) >= FEWEST_SIZES:
             dropped = drop_largest(found.curve, question)
-            parts.append(terminal.stability_report(dropped, question.level))
+            parts.append(stability_report(dropped, question.level))
             entry["stability"] = _stability(dropped)
         if stability and result and len(result.history[i]) > 1:
-            parts += [terminal.history_table(result.history[i]), Text("")]
+            parts += [history_table(result.history[i]), Text("")]
     if result and result.schedule:
-        parts += [terminal.schedule_table(result.schedule, question.eps), Text("")]
+        parts += [schedule_table(result.schedule, question.eps), Text("")]
     if result and result.others:
         entries = [curve_document(one) for one in result.others]
         document["curves"] += entries
-        parts += [terminal.others_table(entries, question), Text("")]
+        parts += [others_table(entries, question), Text("")]
     parts += [Text(words, "dim") for words in read.notes]
     parts += [Text(f"Not forecast: {words}.", "dim") for words in read.not_forecast]
     if read.study is not None:
@@ -194,9 +198,9 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
         answer = {**decision.document(), "justification": justification(deciding, decision, __version__)}
         kept = []
     document = {"dicecast": __version__, **answer, "curves": [one.document() for one in each]}
-    parts = [terminal.recommendation_panel(decision, each, answer.get("cases", []))]
+    parts = [recommendation_panel(decision, each, answer.get("cases", []))]
     if any(kept):
-        parts.append(terminal.promises_table([f.curve.name for f in result.forecasts], kept))
+        parts.append(promises_table([f.curve.name for f in result.forecasts], kept))
     if justify:
         parts += [Text("Sample size justification", "bold"), Text(answer["justification"])]
     return Group(*parts), document, decision.code == "cannot_tell"
@@ -346,7 +350,7 @@ def compare(source: Path, wishes: Wishes, arms: str | None) -> tuple[RenderableT
         curves = sorted((curve for curve in curves if curve.arm in wanted), key=lambda curve: wanted.index(curve.arm))
     found = compare_curves(curves, read.question)
     document = comparison_document(found, read.question, __version__)
-    report = Group(*(terminal.comparison_report(one) for one in found))
+    report = Group(*(comparison_report(one) for one in found))
     return report, document, all(one.arm is None for one in found)
 
 

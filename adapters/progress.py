@@ -23,7 +23,7 @@ from .execution import Outcome
 from .files import read_json
 from .loop import Watchers
 from .nnunet.spec import PilotSpec
-from .terminal import round_line
+from .round_report import round_line
 
 
 def progress_bars(console: Console) -> Progress:

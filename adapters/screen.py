@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import math
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+
+from ..forecast.types import Interval, SizeInterval
 
 
 class PlainTable(Table):
@@ -38,3 +42,26 @@ def plain_table(title: str, *columns: str, narrow: bool = False) -> Table:
 def score_words(value: float | None) -> str:
     """A score with three decimals, a dash where it is unknown."""
     return "-" if value is None or not math.isfinite(value) else f"{round(value, 3) + 0.0:.3f}"
+
+
+def interval_words(found: Interval) -> str:
+    """A median and its interval, scores."""
+    return f"{score_words(found.median)} [{score_words(found.lo)}, {score_words(found.hi)}]"
+
+
+def size_words(size: SizeInterval) -> tuple[str, str]:
+    """Median and interval of a number of cases, open where it was censored."""
+    median = f"> {size.horizon:.0f}" if size.median is None else f"{size.median:.0f}"
+    return median, f"[{size.lo:.0f}, {'> ' if size.hi_censored else ''}{size.hi:.0f}]"
+
+
+def as_text(report: RenderableType, width: int = 100) -> str:
+    """A report as plain text."""
+    stream = io.StringIO()
+    Console(file=stream, width=width, color_system=None).print(report)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+
+def error_line(message: str) -> RenderableType:
+    """An error as the user sees it."""
+    return f"[bold red]error:[/] {escape(message)}"

@@ -16,9 +16,9 @@ from ..forecast.families import NAMED
 from ..forecast.goal import PLATEAU
 from ..forecast.simulation import Played, Policy, Terms, Truth, play
 from ..forecast.summary import Summary, needed_cases
-from . import terminal
 from .figures import simulation_figure
 from .parallel import mapped
+from .simulation_report import simulation_report
 
 OURS = "dicecast"
 FEW = 16
@@ -64,7 +64,7 @@ def simulate(truths: Sequence[Truth], wanted: Wanted, console: Console) -> tuple
     played = mapped(_play, work, wanted.jobs, FEW, "playing campaigns", console)
     count = len(truths)
     found = [Summary(name, terms, tuple(played[i * count : (i + 1) * count])) for i, (name, terms) in enumerate(plans)]
-    parts = [terminal.simulation_report(found, wanted.unit)]
+    parts = [simulation_report(found, wanted.unit)]
     if wanted.figure is not None:
         written = simulation_figure(found, wanted.unit, wanted.figure)
         parts.append(Text(f"Figure: {', '.join(map(str, written))}", "dim"))
