@@ -157,8 +157,8 @@ def _parted(study: Study, curves: Sequence[Curve]) -> tuple[list[Curve], list[Cu
         parts[decides(study, curve.metric, curve.test_set, curve.stratum)].append(curve)
     if not parts[True]:
         raise InputError(
-            f"{study.folder}: no curve to decide by: the runs hold no {study.settings.scores.curve_metrics[0]} of any "
-            f"structure on the test set. Score them again with: dicecast run {study.folder}"
+            f"{study.folder}: no curve to decide by: {study.settings.scores.curve_metrics[0]} is undefined for every "
+            f"structure on the test set. Put another metric first in curve_metrics, {study.folder / 'study.toml'}."
         )
     return parts[True], parts[False]
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pandas as pd
 from ..forecast.errors import InputError, WorkError
 from .files import write_json
 from .generators import generate
-from .nnunet.checks import check_cases
+from .nnunet.checks import check_cases, shared_image
 from .nnunet.dataset import CaseFiles, NnunetDataset, check_like, read_dataset
 from .sections import ExtraCasesSection
 from .tables import read_columns, write_csv
@@ -98,43 +98,49 @@ def provide(source: ExtraSource, like: NnunetDataset, count: int, used: Mapping[
     missing = count - len(known)
     if missing <= 0:
         return
-    if source.placed.folder is None:
-        new = _grow(source, like, missing, set(known["case"]), used)
-        dataset = read_dataset(source.raw)
-    else:
-        dataset = read_dataset(source.raw)
-        check_like(dataset, like, "extra cases")
-        new = [case for case in dataset.cases if case not in set(known["case"])]
-    if len(new) < missing:
-        raise InputError(
-            f"{source.raw}: extra cases in a ratio of {source.asked.ratio:g} need {count} cases, found "
-            f"{len(new) + len(known)}. Add cases or lower the ratio."
-        )
     block = 0 if known.empty else int(known["block"].astype(int).max()) + 1
-    chosen = np.random.default_rng([source.seed, 19, block]).permutation(new)[:missing]
-    facts = list(check_cases(dataset, sorted(map(str, chosen))))
-    _refuse_used({fact.case: fact.digest for fact in facts}, dataset, used)
-    rows = pd.DataFrame([{"case": fact.case, "block": str(block), "digest": fact.digest} for fact in facts])
+    rng = np.random.default_rng([source.seed, 19, block])
+    if source.placed.folder is None:
+        chosen = _grow(source, like, missing, set(known["case"]), used, rng)
+    else:
+        chosen = _taken(source, like, missing, set(known["case"]), used, rng)
+    rows = pd.DataFrame([{"case": case, "block": str(block), "digest": one} for case, one in chosen.items()])
     write_json(source.place / "source.json", {**dataclasses.asdict(source.asked), "seed": source.seed})
     write_csv(pd.concat([known, rows], ignore_index=True), source.place / "cases.csv")
 
 
-def _refuse_used(digests: Mapping[str, str], dataset: NnunetDataset, used: Mapping[str, str]) -> None:
-    """No extra case may be a copy of an annotated or a test image: it would be trained on uncounted."""
-    owner = {digest: case for case, digest in used.items()}
-    for name, digest in digests.items():
-        if digest in owner:
-            raise InputError(
-                f"{dataset.cases[name].images[0]}: extra case {name!r} is the image of case {owner[digest]!r} of the "
-                "study: extra cases must be others than those annotated or tested on. Remove it."
-            )
+def _taken(
+    source: ExtraSource,
+    like: NnunetDataset,
+    count: int,
+    known: set[str],
+    used: Mapping[str, str],
+    rng: np.random.Generator,
+) -> dict[str, str]:
+    """Digest of every case that is taken from a folder."""
+    dataset = read_dataset(source.raw)
+    check_like(dataset, like, "extra cases")
+    new = [case for case in dataset.cases if case not in known]
+    if len(new) < count:
+        raise InputError(
+            f"{source.raw}: extra cases in a ratio of {source.asked.ratio:g} need {count + len(known)} cases, found "
+            f"{len(new) + len(known)}. Add cases or lower the ratio."
+        )
+    return _checked(dataset, [str(case) for case in rng.permutation(new)[:count]], used)
 
 
-def _grow(source: ExtraSource, like: NnunetDataset, count: int, known: set[str], used: Mapping[str, str]) -> list[str]:
+def _grow(
+    source: ExtraSource,
+    like: NnunetDataset,
+    count: int,
+    known: set[str],
+    used: Mapping[str, str],
+    rng: np.random.Generator,
+) -> dict[str, str]:
     """Generate cases in a draft folder, and move them to the others once all are there and checked.
 
     Returns:
-        The new cases.
+        Digest of every new case.
     """
     for left in source.place.glob("writing-*"):
         shutil.rmtree(left, ignore_errors=True)
@@ -143,6 +149,7 @@ def _grow(source: ExtraSource, like: NnunetDataset, count: int, known: set[str],
     generate(source.placed, like, draft, log, count, start, source.seed, used)
     try:
         made = _generated(draft, like, count, known)
+        chosen = _checked(made, [str(case) for case in rng.permutation(list(made.cases))[:count]], used)
     except InputError as error:
         raise WorkError(
             f"the generator of extra cases must write imagesTr, labelsTr and dataset.json (nnU-Net raw layout) with "
@@ -157,11 +164,11 @@ def _grow(source: ExtraSource, like: NnunetDataset, count: int, known: set[str],
         target = path.name if path.name == "dataset.json" or not start else f"{path.stem}-{start}{path.suffix}"
         os.replace(path, source.raw / target)
     shutil.rmtree(draft)
-    return made
+    return chosen
 
 
-def _generated(draft: Path, like: NnunetDataset, count: int, known: set[str]) -> list[str]:
-    """The cases of a draft, checked."""
+def _generated(draft: Path, like: NnunetDataset, count: int, known: set[str]) -> NnunetDataset:
+    """The dataset of a draft."""
     made = read_dataset(draft)
     check_like(made, like, "extra cases")
     if "dataset" in made.declared:
@@ -171,7 +178,19 @@ def _generated(draft: Path, like: NnunetDataset, count: int, known: set[str]) ->
     again = [case for case in made.cases if case in known]
     if again:
         raise InputError(f"{draft}: every case must have a new name, found {again[0]!r} twice. Use {{start}}.")
-    return list(made.cases)
+    return made
+
+
+def _checked(dataset: NnunetDataset, cases: Sequence[str], used: Mapping[str, str]) -> dict[str, str]:
+    """Digest of every case, once it is clear that none is a copy of an annotated or a test image."""
+    digest = {fact.case: fact.digest for fact in check_cases(dataset, sorted(cases))}
+    same = shared_image(digest, used)
+    if same is not None:
+        raise InputError(
+            f"{dataset.cases[same[0]].images[0]}: extra case {same[0]!r} is the image of case {same[1]!r} of the "
+            "study: extra cases must be others than those annotated or tested on. Remove it."
+        )
+    return digest
 
 
 def _drop_unrecorded(raw: Path, ending: str, known: set[str]) -> None:
@@ -191,6 +210,12 @@ def _known(place: Path) -> pd.DataFrame:
     if not table["block"].str.isdigit().all():
         raise InputError(f"{path}, column 'block': must be whole numbers. Restore the file.")
     return table
+
+
+def recorded_digests(source: ExtraSource) -> dict[str, str]:
+    """Digest of every extra case on record, by its name in the source."""
+    known = _known(source.place)
+    return dict(zip(known["case"], known["digest"], strict=True))
 
 
 def at_hand(source: ExtraSource) -> tuple[ExtraCases, dict[str, str]]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..forecast.errors import InputError, WorkError
-from .nnunet.checks import check_cases
+from .nnunet.checks import check_cases, shared_image
 from .nnunet.dataset import NnunetDataset, read_dataset
 from .nnunet.environment import output_to
 from .sections import ExtraCasesSection
@@ -64,13 +64,12 @@ def _lesions(
 
     assert section.lesions is not None and section.organ is not None and section.lesion is not None
     healthy = read_dataset(Path(section.lesions).expanduser())
-    owner = {digest: case for case, digest in used.items()}
-    for fact in check_cases(healthy, healthy.cases):
-        if fact.digest in owner:
-            raise InputError(
-                f"{healthy.folder}: healthy case {fact.case!r} is the image of case {owner[fact.digest]!r} of the "
-                "study: lesions must be blended into images that are neither trained on nor tested on. Remove it."
-            )
+    same = shared_image({fact.case: fact.digest for fact in check_cases(healthy, healthy.cases)}, used)
+    if same is not None:
+        raise InputError(
+            f"{healthy.folder}: healthy case {same[0]!r} is the image of case {same[1]!r} of the study: lesions must "
+            "be blended into images that are neither trained on nor tested on. Remove it."
+        )
     write_synthetic(
         healthy.cases, like.declared, folder, count, seed, start, organ=section.organ, lesion=section.lesion
     )

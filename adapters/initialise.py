@@ -210,6 +210,7 @@ def _check_text(text: str, table: pd.DataFrame, target: Path, dataset: NnunetDat
             "out fewer (--test)."
         )
     study = Study(target, settings, table)
+    study.sizes()
     check_study(study, dataset)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,15 +11,16 @@ import pandas as pd
 from ..forecast.errors import InputError
 from .conclusion import Round, conclude, round_document
 from .execution import Outcome, Task, Workers, default_jobs, open_workers
+from .extra_cases import recorded_digests
 from .nnunet import detect_device, require_nnunet
-from .nnunet.checks import check_cases, refuse_shared
+from .nnunet.checks import check_cases, refuse_shared, shared_image
 from .nnunet.dataset import NnunetDataset, read_dataset
 from .nnunet.pilot import run_pilot, score_run
 from .nnunet.spec import PilotSpec, RunStatus, remove_checkpoints, run_status
 from .prepare import StepsWatcher, prepare
 from .run_folders import completed_runs, run_folders
 from .run_scores import is_scored
-from .specs import check_specs, completed_specs, pilot_specs
+from .specs import check_specs, completed_specs, extra_source, pilot_specs
 from .study import Study, locked, open_study, read_rounds, write_round
 from .study_checks import check_study
 from .testsets import extra_digests
@@ -115,6 +116,7 @@ def _adopt_new_cases(study: Study, dataset: NnunetDataset, watchers: Watchers) -
     refuse_shared(study.test, [c for batch in study.batches for c in batch] + new, patient, digest)
     elsewhere = extra_digests(study.folder, study.settings.test.extra)
     refuse_shared(list(elsewhere), new, {}, {**digest, **elsewhere})
+    _refuse_extra_cases(study, {case: facts[case].digest for case in new})
     rows = [
         {
             "case": c,
@@ -131,6 +133,19 @@ def _adopt_new_cases(study: Study, dataset: NnunetDataset, watchers: Watchers) -
     added = pd.DataFrame(rows).join(extra, on="case")
     watchers.notice(f"{len(new)} newly annotated cases join the pool.")
     return study.with_cases(pd.concat([kept, added], ignore_index=True).fillna(""))
+
+
+def _refuse_extra_cases(study: Study, digest: Mapping[str, str]) -> None:
+    """A new case must not be among the extra cases: runs were trained on it uncounted."""
+    for arm in study.settings.arms:
+        extra = {} if arm.extra_cases is None else recorded_digests(extra_source(study, arm))
+        same = shared_image(digest, extra)
+        if same is not None:
+            raise InputError(
+                f"{study.dataset}: new case {same[0]!r} is the image of extra case {same[1]!r} of [[arm]] {arm.name}, "
+                "which was trained on uncounted. Take it out of the dataset, or make a new study without that extra "
+                "case."
+            )
 
 
 def _start_replay(study: Study) -> Study:

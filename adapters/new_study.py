@@ -220,8 +220,11 @@ def adopted_toml(asked: NewStudy, source: Path, name: str, dataset: NnunetDatase
     """
     try:
         document = tomlkit.parse(read_text(source))
-    except tomlkit.exceptions.ParseError as error:
+    except tomlkit.exceptions.TOMLKitError as error:
         raise InputError(f"{source}: must be valid TOML, found: {error}.") from error
+    for table in ("study", "test", "pilots"):
+        if not isinstance(document.get(table, {}), dict):
+            raise InputError(f"{source}, [{table}]: must be a table of keys, found {document[table]!r}.")
     _place(document, source.resolve().parent)
     values: dict[tuple[str, str], Any] = {
         ("study", "name"): name,
@@ -247,5 +250,5 @@ def _place(table: Any, folder: Path) -> None:
                     _place(one, folder)
         elif key in PATHS and isinstance(value, str):
             file, colon, name = value.rpartition(":") if key in ("trainer", "callable") else (value, "", "")
-            if file and (folder / file).exists():
+            if (not colon or file.endswith(".py")) and file and (folder / file).exists():
                 table[key] = f"{(folder / file).resolve()}{colon}{name}"

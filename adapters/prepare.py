@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..forecast.errors import InputError, WorkError
+from ..forecast.errors import InputError, StorageError, WorkError
 from .execution import Task, Workers
 from .extra_cases import extra_count, provide
 from .files import storage_errors
@@ -15,32 +15,38 @@ from .nnunet.planning import make_plans
 from .nnunet.preparation import Preparation, case_folder, check_configuration, is_preprocessed, read_plans
 from .run_scores import keep_references
 from .sections import ArmSection
-from .specs import Materials, completed_specs, extra_source, materials_of, preparation_of
+from .specs import Materials, check_protocols, extra_source, extra_test_sets, materials_of, preparation_of
 from .study import Study
 from .tables import write_csv
-from .testsets import extra_digests, record_path
+from .testsets import ExtraTestSet, record_path
 
 StepsWatcher = Callable[[str, int, int], None]
 
 
 def prepare(study: Study, dataset: NnunetDataset, pool: Workers, step: StepsWatcher) -> Materials:
-    """Provide extra cases, plan at round 0, and preprocess every case once per kind of data.
+    """Provide extra cases, plan at round 0, preprocess every case once per kind of data, and look at references.
 
     Args:
         study: The study.
         dataset: Its dataset.
         pool: Does the work.
         step: Told what is being done, how much of it is done, and how much there is.
+
+    Raises:
+        InputError: Test sets, extra cases or annotators are unusable, or the protocol of completed runs was changed.
+        WorkError: A generator of extra cases failed.
     """
-    _provide_extra_cases(study, dataset, step)
-    materials = materials_of(study, dataset)
+    tests = extra_test_sets(study, dataset)
+    _provide_extra_cases(study, dataset, tests, step)
+    materials = materials_of(study, dataset, tests)
     preparations = {arm.name: preparation_of(study, arm, dataset) for arm in study.settings.arms}
     _plan_all(study, dataset, [*dict.fromkeys(preparations.values())], pool, step)
     for arm in study.settings.arms:
         check_configuration(read_plans(study.workspace, preparations[arm.name]), arm.configuration)
-    completed_specs(study, materials, device="cpu", workers=0)  # refuses a protocol that was changed
-    for name, record in materials.unrecorded.items():
-        write_csv(record, record_path(study.folder, name))
+    check_protocols(study, materials)
+    for name, found in tests.items():
+        if found.record is not None:
+            write_csv(found.record, record_path(study.folder, name))
     tasks = preprocessing_tasks(study, materials, preparations)
     pool.run(tasks, lambda outcome: step("preprocessing", len(outcome.done), len(tasks))).raise_first()
     if study.settings.scores.strata or materials.annotators:
@@ -48,10 +54,14 @@ def prepare(study: Study, dataset: NnunetDataset, pool: Workers, step: StepsWatc
     return materials
 
 
-def _provide_extra_cases(study: Study, dataset: NnunetDataset, step: StepsWatcher) -> None:
+def _provide_extra_cases(
+    study: Study, dataset: NnunetDataset, tests: Mapping[str, ExtraTestSet], step: StepsWatcher
+) -> None:
     """In this process, so that an interrupt also reaches a generator."""
     arms = [arm for arm in study.settings.arms if arm.extra_cases is not None]
-    used = {**study.digest, **extra_digests(study.folder, study.settings.test.extra)}
+    used = dict(study.digest)
+    for name, found in tests.items():
+        used |= {f"{name}: {case}": digest for case, digest in found.digest.items()}
     for number, arm in enumerate(arms):
         step("extra cases", number, len(arms))
         assert arm.extra_cases is not None
@@ -59,6 +69,8 @@ def _provide_extra_cases(study: Study, dataset: NnunetDataset, step: StepsWatche
         try:
             with storage_errors(study.folder):
                 provide(extra_source(study, arm), dataset, count, used)
+        except StorageError:
+            raise
         except (InputError, WorkError) as error:
             where = f"{study.folder / 'study.toml'}, [[arm]] {arm.name}, extra_cases"
             raise type(error)(f"{where}: {error}") from error

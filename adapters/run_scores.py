@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -33,6 +32,7 @@ def keep_references(study: Study, materials: Materials) -> None:
     needed = [folder / "facts.csv"] * about["strata"] + [folder / "annotators.csv"] * bool(places)
     if json_holds(record, about) and all(path.is_file() for path in needed):
         return
+    record.unlink(missing_ok=True)  # stopped in between, everything is read again
     test, declared = materials.test[TEST], materials.dataset.declared
     if about["strata"]:
         write_csv(reference_facts(test, structures, declared), folder / "facts.csv")
@@ -53,10 +53,7 @@ def study_scores(study: Study) -> pd.DataFrame:
     Raises:
         InputError: No run is complete, a scores file is faulty or out of date, or an arm's runs differ in protocol.
     """
-    tables = []
-    for run in completed_runs(study):
-        protocol = protocol_hash(run.record["protocol"])
-        tables.append(scores_of(study, run).assign(protocol=protocol))
+    tables = [scores_of(study, run) for run in completed_runs(study)]
     if not tables:
         raise InputError(f"{study.folder}: no pilot run is complete yet. Start them with: dicecast run {study.folder}")
     scores = validate_scores(pd.concat(tables, ignore_index=True), source=str(study.folder / "runs"))
@@ -75,7 +72,7 @@ def scores_of(study: Study, run: RunFolder) -> pd.DataFrame:
     Raises:
         InputError: The file is faulty, of another run, or was made by other settings than `study.toml` holds now.
     """
-    path = run.path / "scores.csv"
+    path, made = run.path / "scores.csv", protocol_hash(run.record["protocol"])
     outdated = _outdated(study.settings, run)
     if outdated is not None:
         raise InputError(
@@ -89,38 +86,29 @@ def scores_of(study: Study, run: RunFolder) -> pd.DataFrame:
             f"{path}: must hold the scores of arm {run.arm}, {run.n} cases, draw {run.draw} alone, as its folder says. "
             "Restore it, or delete the folder to repeat the run."
         )
-    return table
+    return table.assign(protocol=made)
 
 
 def _outdated(settings: Settings, run: RunFolder) -> str | None:
     """In what a run's scores differ from what is asked for now, in words; the references are not looked at."""
-    asked, annotators = settings.scores, sorted(one.name for one in settings.test.annotator)
+    scores, annotators = settings.scores, sorted(one.name for one in settings.test.annotator)
     try:
         made = read_json(run.path / "scoring.json")
-        structures, tolerances, metrics = (made[key] for key in ("structures", "surface_tolerance_mm", "metrics"))
-        scored = sorted(made["annotators"])
-    except (InputError, TypeError, KeyError):
+        found = {"metrics": made["metrics"], **made["asked"], "annotators": sorted(made["annotators"])}
+        tolerances = dict(made["surface_tolerance_mm"])
+    except (InputError, TypeError, ValueError, KeyError):
         return "scoring.json beside it cannot be read"
-    if scored != annotators:
-        return f"annotators {', '.join(scored) or 'none'}"
-    if metrics != asked.metrics:
-        return f"metrics {', '.join(metrics)}"
-    wanted = asked.structures or [*structures, *(name for name in asked.unions if name not in structures)]
-    if sorted(wanted) != sorted(structures):
-        return f"structures {', '.join(structures)}"
-    for name, parts in asked.unions.items():
-        if name in structures and set(parts) <= set(structures) and structures[name] != _together(parts, structures):
-            return f"union {name}"
-    for name, tolerance in tolerances.items():
-        if tolerance != asked.tolerance(name):
-            return f"surface_tolerance_mm of {name} {tolerance:g}"
-    return None
-
-
-def _together(parts: Sequence[str], structures: Mapping[str, Any]) -> list[int]:
-    """Label values of a union of structures."""
-    values = [structures[part] if isinstance(structures[part], list) else [structures[part]] for part in parts]
-    return sorted({value for some in values for value in some})
+    wanted = {
+        "metrics": scores.metrics,
+        "structures": scores.structures,
+        "unions": scores.unions,
+        "annotators": annotators,
+    }
+    for key, value in wanted.items():
+        if found.get(key) != value:
+            return f"{key} {found.get(key)}"
+    changed = [name for name, tolerance in tolerances.items() if tolerance != scores.tolerance(name)]
+    return f"surface_tolerance_mm of {changed[0]} {tolerances[changed[0]]}" if changed else None
 
 
 def _strata(study: Study, scores: pd.DataFrame) -> pd.DataFrame:

@@ -22,8 +22,15 @@ class PlainTable(Table):
         super().add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells), **options)
 
 
-def plain_table(title: str, *columns: str, narrow: bool = False) -> Table:
-    """A table without lines; the first column is aligned left (and, if `narrow`, never folded), the others right."""
+def plain_table(title: str, *columns: str, narrow: bool = False, numbers: bool = True) -> Table:
+    """A table without lines.
+
+    Args:
+        title: Above it.
+        columns: Their heads.
+        narrow: Whether the first column is never folded.
+        numbers: Whether all columns but the first are aligned right.
+    """
     table = PlainTable(
         title=Text(title),
         title_justify="left",
@@ -34,8 +41,8 @@ def plain_table(title: str, *columns: str, narrow: bool = False) -> Table:
         padding=(0, 2, 0, 0),
     )
     for i, column in enumerate(columns):
-        first = i == 0
-        table.add_column(Text(column), justify="left" if first else "right", overflow="fold", no_wrap=first and narrow)
+        table.add_column(Text(column), overflow="fold", no_wrap=narrow and i == 0)
+        table.columns[i].justify = "right" if i and numbers else "left"
     return table
 
 

@@ -42,7 +42,7 @@ def require(holds: bool, key: str, rule: str, found: object) -> None:
 
 def is_folder_name(name: str) -> bool:
     """Whether a name can be a folder's on any system."""
-    return bool(name.strip()) and name not in (".", "..") and not set(name) & set('/\\:*?"<>|')
+    return bool(name) and name == name.strip() and name not in (".", "..") and not set(name) & set('/\\:*?"<>|')
 
 
 @dataclass(frozen=True)
@@ -395,6 +395,9 @@ class ScoreSection:
         """Check ranges."""
         unknown = [name for name in (*self.metrics, *self.curve_metrics) if name not in METRICS]
         require(not unknown, "metrics", f"must be of {', '.join(METRICS)}", unknown)
+        for key in ("structures", "metrics", "curve_metrics", "strata"):
+            named = getattr(self, key)
+            require(len(set(named)) == len(named), key, "must not name anything twice", named)
         own = set(self.curve_metrics) <= set(self.metrics) & DICE_LIKE and bool(self.curve_metrics)
         require(own, "curve_metrics", "must be some of metrics that grow towards a ceiling", self.curve_metrics)
         for text in self.strata:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from ..forecast.errors import InputError
 from ..forecast.scores import TEST
 from .extra_cases import ExtraCases, ExtraSource, at_hand, extra_count
@@ -24,7 +22,10 @@ from .nnunet.trainers import find_trainer
 from .run_folders import FINISHED, completed_runs, run_folder
 from .sections import ArmSection
 from .study import Study
-from .testsets import annotator_labels, extra_test_set
+from .testsets import ExtraTestSet, annotator_labels, extra_test_set, refuse_trained
+
+SHARED = {"test_set", "extra_test_sets", "seed", "folds", "ensemble", "mirroring", "training cases", "extra cases"}
+"""What all arms of a study have in common."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,6 @@ class Materials:
     annotators: Mapping[str, Mapping[str, Path]]
     extra: Mapping[str, ExtraCases]
     """Extra cases at hand by arm."""
-    unrecorded: Mapping[str, pd.DataFrame]
-    """What is to be put on record of extra test sets that are not yet, by name."""
 
 
 def structures_of(study: Study, dataset: NnunetDataset) -> dict[str, Label]:
@@ -64,49 +63,47 @@ def scoring_of(study: Study, dataset: NnunetDataset) -> Scoring:
     """How predictions are scored."""
     scores, structures = study.settings.scores, structures_of(study, dataset)
     tolerances = {name: scores.tolerance(name) for name in structures}
-    return Scoring(structures, tuple(scores.metrics), tolerances, dataset.ignore_label)
+    asked = {"structures": scores.structures, "unions": scores.unions}
+    return Scoring(structures, tuple(scores.metrics), tolerances, dataset.ignore_label, asked)
 
 
-def materials_of(study: Study, dataset: NnunetDataset) -> Materials:
-    """Everything the runs need, checked.
+def extra_test_sets(study: Study, dataset: NnunetDataset) -> dict[str, ExtraTestSet]:
+    """The extra test sets of a study by name.
 
     Raises:
-        InputError: A test set, an annotator's label or extra cases are missing or unusable.
+        InputError: One is missing or unusable.
     """
-    test = {TEST: {case: dataset.cases[case] for case in study.test}}
-    trainable = dict(study.digest)
+    placed = [dataclasses.replace(one, dataset=str(study.raw(one.dataset))) for one in study.settings.test.extra]
+    return {one.name: extra_test_set(study.folder, one, dataset) for one in placed}
+
+
+def materials_of(study: Study, dataset: NnunetDataset, tests: Mapping[str, ExtraTestSet]) -> Materials:
+    """Everything the runs need, checked.
+
+    Args:
+        study: Its extra cases must have been provided.
+        dataset: Its dataset.
+        tests: Its extra test sets.
+
+    Raises:
+        InputError: An annotator's label or extra cases are missing or unusable, or a test case is also trained on.
+    """
+    test: dict[str, Mapping[str, CaseFiles]] = {TEST: {case: dataset.cases[case] for case in study.test}}
+    trained = {case: digest for case, digest in study.digest.items() if case not in test[TEST]}
     extra: dict[str, ExtraCases] = {}
-    unrecorded: dict[str, pd.DataFrame] = {}
     for arm in study.settings.arms:
         if arm.extra_cases is not None:
             extra[arm.name], digests = at_hand(extra_source(study, arm))
-            _refuse_own_images(study, arm, digests)
-            trainable |= digests
-    pool = {case: digest for case, digest in trainable.items() if case not in test[TEST]}
-    for section in study.settings.test.extra:
-        placed = dataclasses.replace(section, dataset=str(study.raw(section.dataset)))
-        test[section.name], record = extra_test_set(study.folder, placed, dataset, pool)
-        if record is not None:
-            unrecorded[section.name] = record
+            trained |= digests
+    for name, found in tests.items():
+        refuse_trained(name, found, trained)
+        test[name] = found.files
     ending = str(dataset.declared["file_ending"])
     annotators = {
         one.name: annotator_labels(dataclasses.replace(one, labels=str(study.raw(one.labels))), study.test, ending)
         for one in study.settings.test.annotator
     }
-    return Materials(dataset, scoring_of(study, dataset), test, annotators, extra, unrecorded)
-
-
-def _refuse_own_images(study: Study, arm: ArmSection, digests: Mapping[str, str]) -> None:
-    """A case annotated since may be one of the extra cases: it was trained on uncounted."""
-    own = {digest: case for case, digest in study.digest.items()}
-    for name, digest in digests.items():
-        if digest in own:
-            raise InputError(
-                f"{study.folder / 'study.toml'}, [[arm]] {arm.name}: extra case {name!r} is the image of case "
-                f"{own[digest]!r} of the study: extra cases must be others than those annotated or tested on. Take "
-                f"that case out of the dataset; or delete {extra_source(study, arm).place} and the arm's runs, and "
-                "remove it from the extra cases."
-            )
+    return Materials(dataset, scoring_of(study, dataset), test, annotators, extra)
 
 
 def extra_source(study: Study, arm: ArmSection) -> ExtraSource:
@@ -253,6 +250,15 @@ def check_specs(study: Study, materials: Materials, device: str, workers: int) -
     return specs
 
 
+def check_protocols(study: Study, materials: Materials) -> None:
+    """Refuse settings under which completed runs would not be comparable with new ones.
+
+    Raises:
+        InputError: Names what was changed.
+    """
+    completed_specs(study, materials, device="cpu", workers=0)
+
+
 def completed_specs(study: Study, materials: Materials, device: str, workers: int) -> list[PilotSpec]:
     """Every run and schedule check that is complete, still asked for or not: all of them count.
 
@@ -357,6 +363,7 @@ class _Maker:
                 n=asked.n,
                 draw=FINISHED,
                 cases={case: known[case] for case in cases},
+                extra=(),
                 finished=model,
                 notes=tuple(model.differences(plain)),
             )
@@ -377,14 +384,13 @@ def check_protocol(spec: PilotSpec, study: Study) -> None:
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     if made["cases"] != list(spec.cases):
         changed.append("training cases")
-    if made.get("extra", []) != list(spec.extra):
+    if made.get("extra", list(spec.extra)) != list(spec.extra):
         changed.append("extra cases")
     if not changed:
         return
     known = {**before, **now}
     words = [f"{key} was {before.get(key)}, is {now.get(key)}" if key in known else key for key in changed]
-    shared = set(changed) <= {"test_set", "extra_test_sets", "seed", "folds", "ensemble", "mirroring"}
-    instead = "make a new study" if shared else "give the new settings an [[arm]] of their own"
+    instead = "make a new study" if SHARED & set(changed) else "give the new settings an [[arm]] of their own"
     raise InputError(
         f"{study.folder / 'study.toml'}: the protocol was changed after runs were made ({', '.join(words)}): "
         f"{spec.folder} would not be comparable. Undo the change, {instead}, or delete "

@@ -61,14 +61,15 @@ def new_study(
     given = {key: value for key, value in protocol.items() if value is not None}
     decided = [*given, *(["gpu_hours"] if gpu_hours is not None else [])]
     if settings is not None and decided:
-        name = "no-schedule-check" if decided[0] == "schedule_check" else decided[0].replace("_", "-")
+        turned_off = decided[0] == "schedule_check" and not given["schedule_check"]
+        name = ("no-" if turned_off else "") + decided[0].replace("_", "-")
         raise InputError(f"--{name} does not go with --settings: set it in that file, or in the new study.toml.")
     if gpu_hours is not None and (sizes or draws):
         raise InputError("--gpu-hours proposes sizes and draws; it does not go with --sizes or --draws. Leave one out.")
     counts = whole_numbers(draws, "draws") if draws else []
     parsed: dict[str, Any] = {
-        "configurations": _names(given.pop("configuration", NewStudy.configurations[0])),
-        "ensemble": _names(given.pop("ensemble", NewStudy.ensemble[0])),
+        "configurations": _names(given.pop("configuration", NewStudy.configurations[0]), "configuration"),
+        "ensemble": _names(given.pop("ensemble", NewStudy.ensemble[0]), "ensemble"),
         "trainer": _absolute(given.pop("trainer", NewStudy.trainer)),
         **{key: given.pop(key) for key in ("folds", "seed", "schedule_check") if key in given},
     }
@@ -86,8 +87,11 @@ def new_study(
     return dataclasses.replace(asked, runs=runs_for(gpu_hours, seconds_per_iteration, asked))
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+def _names(text: str, option: str) -> tuple[str, ...]:
+    found = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not found:
+        raise InputError(f"--{option} must name at least one, found {text!r}.")
+    return found
 
 
 def initialise(asked: NewStudy, seconds_per_iteration: float | None, console: Console) -> RenderableType:
@@ -123,14 +127,17 @@ def runs_for(hours: float | None, seconds: float | None, asked: NewStudy) -> int
     Raises:
         InputError: Hours without the seconds of an iteration, or for too few runs.
     """
-    if any(number is not None and not 0 < number < math.inf for number in (hours, seconds)):
-        raise InputError(f"GPU-hours and seconds per iteration must be > 0, found {hours} and {seconds}.")
+    for name, number in (("gpu-hours", hours), ("seconds-per-iteration", seconds)):
+        if number is not None and not 0 < number < math.inf:
+            raise InputError(f"--{name} must be > 0, found {number:g}.")
     if hours is None:
         return RUNS
     if seconds is None:
         raise InputError("--gpu-hours needs --seconds-per-iteration: dicecast doctor --benchmark measures it.")
-    epochs, iterations = (asked.training.get(key, usual) for key, usual in LENGTH.items())
-    each = seconds * float(epochs) * float(iterations) / 3600
+    epochs, iterations = (float(asked.training.get(key, usual)) for key, usual in LENGTH.items())
+    if min(epochs, iterations) < 1:
+        raise InputError(f"--epochs and --iterations must be >= 1, found {epochs:g} and {iterations:g}.")
+    each = seconds * epochs * iterations / 3600
     arms, checks = len(asked.configurations), CHECK_RUNS if asked.schedule_check else 0
     runs = int(hours / each / arms + 1e-9) - checks
     if runs < FEWEST_RUNS:

@@ -13,7 +13,7 @@ from ..forecast.errors import InputError
 from .files import read_json
 from .loop import read_dataset_of
 from .nnunet.spec import RunStatus, read_record, run_status
-from .run_folders import FINISHED, run_folder, run_folders
+from .run_folders import FINISHED, completed_runs, run_folder, run_folders
 from .screen import plain_table
 from .study import Study, is_running
 from .study_checks import check_study
@@ -70,7 +70,9 @@ def _runs(study: Study, running: bool) -> list[dict[str, Any]]:
         for draw in range(study.settings.pilots.draws_at(n))
     ]
     finished = [(arm.name, arm.finished.n, FINISHED) for arm in study.settings.arms if arm.finished is not None]
-    return [_row(run_folder(study, *run), *run, running) for run in [*trained, *finished]]
+    asked = [_row(run_folder(study, *run), *run, running) for run in [*trained, *finished]]
+    others = [run for run in completed_runs(study) if (run.arm, run.n, run.draw) not in {*trained, *finished}]
+    return asked + [{**_row(run.path, run.arm, run.n, run.draw, running), "asked": False} for run in others]
 
 
 def _checks(study: Study, running: bool) -> list[dict[str, Any]]:
@@ -104,6 +106,7 @@ def _row(folder: Path, arm: str, n: int, draw: int, running: bool) -> dict[str, 
         "n": n,
         "draw": draw,
         "check": False,
+        "asked": True,
         "status": state.value,
         "share_done": done,
         "seconds": seconds,
@@ -122,12 +125,11 @@ def gigabytes_needed(study: Study) -> float:
 def _report(study: Study, document: dict[str, Any]) -> RenderableType:
     rows = document["runs"]
     title = f"{study.folder}: {document['n_annotated']} annotated cases"
-    table = plain_table(title, "arm", "cases", "draw", "status", "minutes", "")
-    for column in table.columns:
-        column.justify = "left"
+    table = plain_table(title, "arm", "cases", "draw", "status", "minutes", "", numbers=False)
     styles = {"completed": "green", "running": "cyan", "failed": "red", "planned": "dim"}
     for row in rows:
         notes = ["schedule check"] if row["check"] else []
+        notes += [] if row["asked"] else ["no longer asked for, but counts"]
         notes += [f"{row['share_done']:.0%} of its epochs"] if row["share_done"] is not None else []
         notes += [row["error"]] if row["error"] else []
         minutes = "" if row["seconds"] is None else f"{row['seconds'] / 60:.1f}"

@@ -6,6 +6,7 @@ import dataclasses
 
 from ..forecast.errors import InputError
 from ..forecast.strata import UNITS, stratification
+from .metrics import METRICS
 from .nnunet.dataset import NnunetDataset
 from .specs import check_arms, structures_of
 from .study import Study
@@ -21,7 +22,7 @@ def check_study(study: Study, dataset: NnunetDataset) -> None:
     structures_of(study, dataset)
     check_arms(study, dataset)
     _check_columns(study)
-    _check_strata(study, dataset)
+    _check_sizes(study, dataset)
     where = f"{study.folder / 'study.toml'}, [test]"
     try:
         for section in study.settings.test.extra:
@@ -47,12 +48,19 @@ def _check_columns(study: Study) -> None:
             )
 
 
-def _check_strata(study: Study, dataset: NnunetDataset) -> None:
-    """Volumes and diameters need images that have them."""
+def _check_sizes(study: Study, dataset: NnunetDataset) -> None:
+    """Volumes, diameters and distances need images that have them."""
+    where = f"{study.folder / 'study.toml'}, [scores]"
+    first, axes = study.settings.scores.curve_metrics[0], physical_axes(dataset, study.test[0])
+    if METRICS[first].group.startswith("surface") and axes == 0:
+        raise InputError(
+            f"{where}, curve_metrics: {first} needs images of known pixel size, found one without: "
+            f"{dataset.cases[study.test[0]].images[0]}. Put another metric first."
+        )
     asked = [stratification(text) for text in study.settings.scores.strata]
     sized = [one.by for one in asked if one.measured and UNITS[one.by]]
-    if sized and physical_axes(dataset, study.test[0]) < 3:
+    if sized and axes < 3:
         raise InputError(
-            f"{study.folder / 'study.toml'}, [scores], strata: {sized[0]} needs volumes of known voxel size, found "
+            f"{where}, strata: {sized[0]} needs volumes of known voxel size, found "
             f"images without: {dataset.cases[study.test[0]].images[0]}. Split by heterogeneity or a column."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from scipy import ndimage
 
 from ..forecast.errors import InputError
 from .metrics import case_scores
-from .nnunet.checks import check_cases, reader_of
+from .nnunet.checks import check_cases, reader_of, shared_image
 from .nnunet.dataset import CaseFiles, Label, NnunetDataset, check_like, declared_values, read_dataset
 from .nnunet.scoring import physical
 from .sections import AnnotatorSection, ExtraTestSection
@@ -26,35 +27,55 @@ FACTS = ("case", "structure", "volume", "diameter", "heterogeneity")
 """Columns of what references say."""
 
 
-def extra_test_set(
-    study: Path,
-    section: ExtraTestSection,
-    like: NnunetDataset,
-    pool: Mapping[str, str],
-) -> tuple[dict[str, CaseFiles], pd.DataFrame | None]:
+@dataclass(frozen=True)
+class ExtraTestSet:
+    """The cases of an extra test set."""
+
+    files: Mapping[str, CaseFiles]
+    digest: Mapping[str, str]
+    """Digest of every case."""
+    record: pd.DataFrame | None
+    """What is to be put on record; None where it is."""
+
+
+def extra_test_set(study: Path, section: ExtraTestSection, like: NnunetDataset) -> ExtraTestSet:
     """The cases of an extra test set; those on record once there is one.
 
     Args:
         study: The study folder.
         section: Names the dataset and its cases.
         like: The study's dataset, whose channels and labels it must have.
-        pool: Digest of every case that may be trained on.
-
-    Returns:
-        The cases, and what is to be put on record; None where it is.
 
     Raises:
-        InputError: Another kind of data, missing or changed cases, or an image that is also trained on.
+        InputError: Another kind of data, or missing or changed cases.
     """
-    table = _record(study, section.name)
     dataset, files = extra_cases_of(study, section, like)
+    table = _record(study, section.name)
     if table is not None:
-        _refuse_trained(section.name, files, dict(zip(table["case"], table["digest"], strict=True)), pool)
-        return files, None
+        return ExtraTestSet(files, dict(zip(table["case"], table["digest"], strict=True)), None)
     digest = {fact.case: fact.digest for fact in check_cases(dataset, files)}
-    _refuse_trained(section.name, files, digest, pool)
     rows = [(case, one, dataset.folder.name) for case, one in digest.items()]
-    return files, pd.DataFrame(rows, columns=list(RECORD))
+    return ExtraTestSet(files, digest, pd.DataFrame(rows, columns=list(RECORD)))
+
+
+def refuse_trained(name: str, found: ExtraTestSet, trained: Mapping[str, str]) -> None:
+    """Refuse a test case that is also trained on.
+
+    Args:
+        name: Of the test set.
+        found: Its cases.
+        trained: Digest of every case that may be trained on.
+
+    Raises:
+        InputError: The same image on both sides.
+    """
+    same = shared_image(found.digest, trained)
+    if same is not None:
+        case, other = same
+        raise InputError(
+            f"{found.files[case].images[0]}: case {case!r} of test set {name!r} is the image of {other!r}, which is "
+            "trained on: a test case must never be. Leave it out of the test set: give it the list `cases`."
+        )
 
 
 def extra_cases_of(
@@ -91,18 +112,6 @@ def _record(study: Path, name: str) -> pd.DataFrame | None:
     if table.empty:
         raise InputError(f"{path}: must list the cases of test set {name!r}, found none. Restore or delete it.")
     return table
-
-
-def _refuse_trained(
-    name: str, files: Mapping[str, CaseFiles], digest: Mapping[str, str], pool: Mapping[str, str]
-) -> None:
-    owner = {one: case for case, one in pool.items()}
-    for case, one in digest.items():
-        if one in owner:
-            raise InputError(
-                f"{files[case].images[0]}: case {case!r} of test set {name!r} is the image of {owner[one]!r}, which is "
-                "trained on: a test case must never be. Leave it out of the test set (cases), or of the pool."
-            )
 
 
 def _refuse_gone(cases: list[str], dataset: NnunetDataset, name: str) -> None:

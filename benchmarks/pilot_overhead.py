@@ -194,7 +194,7 @@ def by_hand(folder: Path, phantom: Path, study: Study, grid: Grid) -> Seconds:
 
 def throughput(study: Study, folder: Path) -> None:
     """Print seconds of the two largest pilot runs one after another, and beside each other."""
-    specs = pilot_specs(study, materials_of(study, read_dataset_of(study)), "cpu", 0)[-2:]
+    specs = pilot_specs(study, materials_of(study, read_dataset_of(study), {}), "cpu", 0)[-2:]
     taken = []
     for jobs in (1, 2):
         due = [dataclasses.replace(spec, folder=folder / f"jobs{jobs}" / f"n{spec.n}") for spec in specs]

@@ -212,6 +212,7 @@ def keep_run() -> Callable[..., Path]:
             "metrics": settings.scores.metrics,
             "surface_tolerance_mm": {name: settings.scores.tolerance(name) for name in structures},
             "ignore": None,
+            "asked": {"structures": settings.scores.structures, "unions": settings.scores.unions},
             "annotators": {one.name: one.labels for one in settings.test.annotator},
         }
         write_json(folder / "scoring.json", scored)

@@ -140,6 +140,12 @@ def _geometry_warnings(files: CaseFiles, image: Mapping[str, Any], label: Mappin
                 yield f"{files.label}: {key} differs from the image's; nnU-Net ignores the label's."
 
 
+def shared_image(digest: Mapping[str, str], others: Mapping[str, str]) -> tuple[str, str] | None:
+    """The first case that has the image of one of others, and that one; digests by case."""
+    owner = {one: case for case, one in others.items()}
+    return next(((case, owner[one]) for case, one in digest.items() if one in owner), None)
+
+
 def refuse_shared(
     test: Iterable[str], pool: Iterable[str], patient: Mapping[str, str], digest: Mapping[str, str]
 ) -> None:

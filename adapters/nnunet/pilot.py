@@ -91,6 +91,7 @@ def score_run(spec: PilotSpec) -> None:
         "draw": spec.draw,
         "protocol": protocol_hash(spec.protocol),
     }
+    (spec.folder / "scoring.json").unlink(missing_ok=True)  # stopped in between, it is scored again
     write_csv(found.assign(**keys)[[*keys, *found.columns]], spec.folder / "scores.csv")
     write_json(spec.folder / "scoring.json", spec.scored_by())
 
@@ -127,7 +128,6 @@ def _run(spec: PilotSpec) -> None:
         device=str(device),
         deterministic=device.type == "cpu" and spec.augmentation_workers == 0,
         splits=[{"train": train, "validation": validate} for train, validate in splits],
-        extra_cases=len(spec.extra),
         train_losses=[model.losses["train_losses"] for model in models],
         seconds={name: round(value, 1) for name, value in seconds.items()},
         seconds_per_iteration=round(float(np.median(epochs)) / spec.training.iterations, 4),

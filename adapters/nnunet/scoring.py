@@ -6,7 +6,7 @@ Apart from prediction, so that metrics, unions and tolerances may be changed wit
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class Scoring:
     """Tolerance of the surface Dice by structure, mm."""
     ignore: int | None
     """Value of reference voxels that were not annotated and do not count."""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """Structures and unions as settings ask for them; kept beside the scores, nothing else."""
 
     @property
     def quick(self) -> Scoring:
@@ -49,6 +51,7 @@ class Scoring:
             "metrics": list(self.metrics),
             "surface_tolerance_mm": dict(self.tolerances),
             "ignore": self.ignore,
+            "asked": dict(self.asked),
         }
 
 
@@ -154,11 +157,20 @@ def score_folder(
 
     Returns:
         Columns `test_set`, `case`, `structure`, `metric`, `score`.
+
+    Raises:
+        InputError: A prediction is gone.
     """
     rows = []
     for test_set, cases in test_sets.items():
         for case, files in sorted(cases.items()):
-            predicted, properties = reader.read_seg(str(predictions / test_set / f"{case}{ending}"))
+            kept = predictions / test_set / f"{case}{ending}"
+            if not kept.is_file():
+                raise InputError(
+                    f"{kept}: the prediction is gone, so the run cannot be scored anew. Restore it; or delete "
+                    f"{predictions.parent}, to leave the run out or have it done again."
+                )
+            predicted, properties = reader.read_seg(str(kept))
             references = {test_set: files.label}
             if test_set == TEST:
                 references |= {annotated_by(name): labels[case] for name, labels in annotators.items()}

@@ -17,12 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicecast.adapters.examples.phantom import write_phantom
-from dicecast.adapters.extra_cases import ExtraCases, ExtraSource, at_hand, extra_count, provide
+from dicecast.adapters.extra_cases import ExtraCases, ExtraSource, at_hand, extra_count, provide, recorded_digests
+from dicecast.adapters.loop import Watchers, _adopt_new_cases
 from dicecast.adapters.nnunet.dataset import NnunetDataset, read_dataset
 from dicecast.adapters.sections import ExtraCasesSection, OutOfRangeError
 from dicecast.adapters.specs import Materials, extra_source, materials_of
 from dicecast.adapters.study import open_study
-from dicecast.adapters.tables import read_csv, write_csv
+from dicecast.adapters.testsets import ExtraTestSet
 from dicecast.forecast.errors import InputError, WorkError
 
 Unchanged = Callable[[Path], AbstractContextManager[None]]
@@ -326,6 +327,7 @@ def test_what_an_interrupted_run_left_is_no_extra_case(tmp_path: Path, like: Nnu
         ("(folder / 'dataset.json').write_text('{}')", "key 'channel_names' is required"),
         ("next((folder / 'labelsTr').iterdir()).unlink()", "every image needs a label"),
         ("import shutil; shutil.rmtree(folder / 'imagesTr')", "must hold a folder imagesTr"),
+        ("(folder / 'imagesTr' / f'{name}{start}_0000.nii.gz').write_bytes(b'no image')", "cannot be read"),
     ],
 )
 def test_what_a_generator_writes_is_checked_before_it_counts(
@@ -466,7 +468,7 @@ def materials_with(folder: Path) -> Materials:
     study = open_study(folder)
     dataset = read_dataset(study.dataset)
     provide(extra_source(study, study.settings.arm("more")), dataset, 5, study.digest)
-    return materials_of(study, dataset)
+    return materials_of(study, dataset, {})
 
 
 def test_an_arm_has_the_extra_cases_of_its_source(new_study: Callable[..., Path], more: Path) -> None:
@@ -491,15 +493,32 @@ def test_an_extra_case_that_is_a_copy_of_a_test_image_is_refused(
         materials_with(study)
 
 
-def test_a_case_annotated_later_is_no_extra_case(new_study: Callable[..., Path], more: Path, tmp_path: Path) -> None:
-    study = new_study("--configuration", "2d")
-    with_extra_cases(study, 'folder = "../more"')
-    table = read_csv(study / "cases.csv")
-    extra = read_csv(next((study / "extra").glob("*/cases.csv")))
-    table.loc[table["role"] == "pool", "digest"] = [*extra["digest"][:1], *table["digest"][1:4]]
-    write_csv(table, study / "cases.csv")
-    with pytest.raises(InputError, match=r"\[\[arm\]\] more: extra case .* is the image of case .*Take that case out"):
-        materials_with(study)
+def test_a_case_annotated_later_is_no_extra_case(
+    new_study: Callable[..., Path], more: Path, tmp_path: Path, unchanged: Unchanged
+) -> None:
+    folder = new_study("--configuration", "2d")
+    with_extra_cases(folder, 'folder = "../more"')
+    for name in ("imagesTr/{}_0000.nii.gz", "labelsTr/{}.nii.gz"):
+        shutil.copy(more / name.format("case_003"), tmp_path / "dataset" / name.format("reviewed"))
+    study = open_study(folder)
+    with unchanged(folder), pytest.raises(InputError, match="'reviewed' is the image of extra case 'case_003'"):
+        _adopt_new_cases(study, read_dataset(study.dataset), Watchers())
+
+
+def test_an_extra_case_may_not_be_a_case_of_an_extra_test_set(
+    new_study: Callable[..., Path], more: Path, tmp_path: Path
+) -> None:
+    folder = new_study("--configuration", "2d")
+    with_extra_cases(folder, 'folder = "../more"')
+    study = open_study(folder)
+    dataset = read_dataset(study.dataset)
+    north = ExtraTestSet(
+        read_dataset(more).cases, recorded_digests(extra_source(study, study.settings.arm("more"))), None
+    )
+    with pytest.raises(
+        InputError, match=r"of test set 'north' is the image of 'extra-.*-case_000', which is trained on"
+    ):
+        materials_of(study, dataset, {"north": north})
 
 
 def test_lesions_are_never_blended_into_test_images(

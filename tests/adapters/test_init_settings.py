@@ -44,6 +44,7 @@ def init(tmp_path: Path, dataset: Path, cli: Callable[..., Any]) -> Init:
         ("--seed", 0),
         ("--seed", 7),
         ("--no-schedule-check",),
+        ("--schedule-check",),
         ("--folds", 1),
         ("--ensemble", "vote"),
         ("--configuration", "3d_fullres"),
@@ -85,6 +86,8 @@ def test_the_test_set_may_be_given_in_place_of_the_files(init: Init, tmp_path: P
         (("cases = 2", 'cases = ["case_000", "nobody"]'), ("[test]", "'nobody' is not in the dataset")),
         (("cases = 2", "cases = 60"), ("[test]", "1 to 5 of 6 cases")),
         (("seed = 5", "seed = five"), ("must be valid TOML",)),
+        (("[pilots]\nsizes = [2, 4]", "[[pilots]]\nsizes = [2, 4]"), ("[pilots]: must be a table",)),
+        (("sizes = [2, 4]", "sizes = [1, 4]\nfolds = 5"), ("[pilots]", "at least 2 cases, found 1")),
         (("seed = 5", 'goal = { spleen = "plateau" }'), ("[study]", "'spleen'")),
         ((ARM, f'{ARM}trainer = "NoSuchTrainer"\n'), ("NoSuchTrainer",)),
         ((ARM, f'{ARM}[scores]\nstrata = ["site"]\n'), ("[scores], strata", "'site' must be a column of cases.csv")),
@@ -117,6 +120,39 @@ def test_what_lies_beside_the_settings_file_is_found(
     kept = (tmp_path / "kept").resolve()
     assert settings.arms[0].trainer == f"{kept / 'mine.py'}:Mine"
     assert [one.dataset for one in settings.test.extra] == [str(kept / "north")]
+
+
+def test_a_package_beside_the_settings_file_stays_a_package(init: Init, tmp_path: Path) -> None:
+    (tmp_path / "kept" / "generators").mkdir(parents=True)
+    result = init(GIVEN + 'extra_cases = { ratio = 1, callable = "generators:make" }\n')
+    assert result.exit_code == 0, result.stderr
+    extra = read_settings(tmp_path / "study" / "study.toml").arms[0].extra_cases
+    assert extra is not None and extra.callable == "generators:make"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--epochs", 0), "--epochs and --iterations must be >= 1, found 0"),
+        (("--seconds-per-iteration", 0), "--seconds-per-iteration must be > 0, found 0"),
+        (("--configuration", ","), "--configuration must name at least one"),
+    ],
+)
+def test_hours_of_nothing_are_refused(
+    tmp_path: Path, dataset: Path, cli: Init, refused: Callable[..., None], options: tuple[object, ...], told: str
+) -> None:
+    hours = ("--gpu-hours", 9, *(() if "--seconds-per-iteration" in options else ("--seconds-per-iteration", 0.1)))
+    refused(cli("init", tmp_path / "study", "--dataset", dataset, *hours, *options), 2, told)
+
+
+def test_distances_of_images_without_a_size_make_no_curve(
+    tmp_path: Path, make_dataset: Callable[..., Path], cli: Callable[..., Any], refused: Callable[..., None]
+) -> None:
+    make_dataset(tmp_path / "flat", cases=6, ending=".png", shape=(16, 16))
+    given = tmp_path / "given.toml"
+    given.write_text(GIVEN + '[scores]\ncurve_metrics = ["nsd", "dice"]\n', encoding="utf-8")
+    result = cli("init", tmp_path / "study", "--dataset", tmp_path / "flat", "--settings", given)
+    refused(result, 2, "given.toml", "[scores], curve_metrics: nsd needs images of known pixel size")
 
 
 def test_volumes_of_images_without_a_size_make_no_strata(

@@ -29,6 +29,7 @@ from dicecast.adapters.testsets import (
     extra_test_set,
     record_path,
     reference_facts,
+    refuse_trained,
 )
 from dicecast.forecast.errors import InputError
 
@@ -66,10 +67,11 @@ def digests(dataset: NnunetDataset) -> dict[str, str]:
 
 def taken(study: Path, section: ExtraTestSection, like: NnunetDataset, pool: Mapping[str, str]) -> dict[str, CaseFiles]:
     """The cases of an extra test set, put on record as `run` does."""
-    found, record = extra_test_set(study, section, like, pool)
-    if record is not None:
-        write_csv(record, record_path(study, section.name))
-    return found
+    found = extra_test_set(study, section, like)
+    refuse_trained(section.name, found, pool)
+    if found.record is not None:
+        write_csv(found.record, record_path(study, section.name))
+    return dict(found.files)
 
 
 def section(dataset: Path, *cases: str) -> ExtraTestSection:
@@ -374,7 +376,7 @@ def with_references(study: Path, dataset: Path, scores: str) -> Path:
 
 def kept(folder: Path) -> tuple[Study, pd.DataFrame, pd.DataFrame]:
     study = open_study(folder)
-    keep_references(study, materials_of(study, read_dataset(study.dataset)))
+    keep_references(study, materials_of(study, read_dataset(study.dataset), {}))
     return study, *(read_csv(folder / "test_sets" / name) for name in ("facts.csv", "annotators.csv"))  # type: ignore[return-value]
 
 
