@@ -355,6 +355,11 @@ def test_annotators_have_their_own_test_sets_and_no_part_in_others(ask: Ask, stu
     (run,) = document["runs"]
     assert (run["test_set"], run["n"], run["annotators"], run["ceiling"]) == ("test by bob", 20, [], None)
     assert report.startswith("3d / tumour / test by bob at 20 cases")
+
+
+def test_without_annotators_there_is_no_ceiling(ask: Ask, study: Path, keep_run: Callable[..., Path]) -> None:
     settings = study / "study.toml"
     settings.write_text(settings.read_text().split("[[test.annotator]]")[0] + STUDY[STUDY.index("[[arm]]") :])
+    for n in (20, 40):
+        keep_run(study, pd.DataFrame(rows_of(n)), arm="3d", n=n)
     assert ask(study)[1]["runs"][0]["ceiling"] is None

@@ -296,7 +296,7 @@ OPTIONS: list[tuple[list[str], list[str]]] = [
     (["--sizes", "2,2"], ["sizes", "must differ"]),
     (["--draws", "0"], ["--draws", "whole numbers >= 1", "'0'"]),
     (["--draws", "many"], ["--draws", "whole numbers >= 1", "'many'"]),
-    (["--configuration", ","], ["[[arm]]", "at least one"]),
+    (["--configuration", ","], ["--configuration", "at least one"]),
     (["--configuration", "2d,2d"], ["[[arm]]", "own name", "2d, 2d"]),
     (["--configuration", "2d/x"], ["[[arm]]", "name", "folder name"]),
     (["--configuration", "3d_cascade_fullres"], ["cascade", "not supported"]),
@@ -627,12 +627,12 @@ def test_without_nnunet_status_and_doctor_still_work(
 
 def test_status_shows_names_as_they_are(new_study: NewStudy, tmp_path: Path, cli: Cli) -> None:
     study = new_study("--configuration", "2d")
-    text = (study / "study.toml").read_text(encoding="utf-8").replace('name = "2d"', 'name = "2d [T1] [/bold]"')
+    text = (study / "study.toml").read_text(encoding="utf-8").replace('name = "2d"', 'name = "2d [T1] [bold]"')
     (study / "study.toml").write_text(text, encoding="utf-8")
     moved = study.rename(tmp_path / "my [red] study")
     result = cli("status", moved)
     assert result.exit_code == 0, result.stderr
-    assert "my [red] study" in result.output and "2d [T1] [/bold]" in result.output
+    assert "my [red] study" in result.output and "2d [T1] [bold]" in result.output
 
 
 @pytest.mark.parametrize(
