@@ -439,8 +439,8 @@ def test_spacing_and_window_reach_the_data(trained: Trained) -> None:
 def test_strata_are_parts_of_the_test_set(trained: Trained) -> None:
     table = pd.read_csv(trained.study / "scores.csv", keep_default_na=False)
     parts = table[table["stratum"] != "all"]
-    assert set(parts["test_set"]) == {"test"} and set(parts["metric"]) == {"dice"}
-    one = parts[(parts["arm"] == "plain") & (parts["n_cases"] == 6)]
+    assert set(parts["test_set"]) == {"test"} and set(parts["metric"]) == {"dice", "jaccard"}
+    one = parts[(parts["arm"] == "plain") & (parts["n_cases"] == 6) & (parts["metric"] == "dice")]
     cases = one.groupby(["structure", "stratum"])["case"].agg(set)
     for structure in ("bright", "both"):
         assert cases[structure, "site: Bonn"] == {"case01", "case04"}
@@ -455,7 +455,8 @@ def test_strata_are_parts_of_the_test_set(trained: Trained) -> None:
 @pytest.mark.parametrize(
     ("asked", "curves"),
     [
-        (("--metric", "jaccard", "--test-set", "test"), {("jaccard", "test", "all")}),
+        (("--metric", "jaccard", "--test-set", "test", "--stratum", "all"), {("jaccard", "test", "all")}),
+        (("--metric", "jaccard", "--stratum", "site: Kiel"), {("jaccard", "test", "site: Kiel")}),
         (("--test-set", "north"), {("dice", "north", "all")}),
         (("--test-set", CROSS_VALIDATION), {("dice", CROSS_VALIDATION, "all")}),
         (("--stratum", "site: Kiel"), {("dice", "test", "site: Kiel")}),
