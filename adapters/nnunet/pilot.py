@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import importlib.metadata
+import math
 import os
 import platform
 import shutil
@@ -128,7 +129,7 @@ def _run(spec: PilotSpec) -> None:
         device=str(device),
         deterministic=device.type == "cpu" and spec.augmentation_workers == 0,
         splits=[{"train": train, "validation": validate} for train, validate in splits],
-        train_losses=[model.losses["train_losses"] for model in models],
+        train_losses=[[x if math.isfinite(x) else None for x in one.losses["train_losses"]] for one in models],
         seconds={name: round(value, 1) for name, value in seconds.items()},
         seconds_per_iteration=round(float(np.median(epochs)) / spec.training.iterations, 4),
         versions=_versions(),

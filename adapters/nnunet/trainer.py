@@ -39,6 +39,8 @@ class _Pilot:
     initial_lr: float
     save_every: int
     output_folder: str
+    configuration_manager: Any
+    enable_deep_supervision: bool
     network: Any
     device: torch.device
     logger: Any
@@ -81,7 +83,12 @@ class _Pilot:
         return optimiser, PolyLRScheduler(optimiser, self.initial_lr, self.num_epochs)
 
     def initialize(self) -> None:
-        """Stock, with the network in bfloat16 where that was asked for; weights and loss stay float32."""
+        """Stock, with the network in bfloat16 where that was asked for; weights and loss stay float32.
+
+        A network of two stages has a single output, which nnU-Net's deep supervision would give the weight 0 / 0.
+        """
+        if len(self.configuration_manager.pool_op_kernel_sizes) < 3:
+            self.enable_deep_supervision = False
         super().initialize()  # type: ignore[misc]
         if self.precision == "bfloat16" and self.device.type == "cpu":
             self.network.forward = _in_bfloat16(self.network.forward)
@@ -99,7 +106,15 @@ class _Pilot:
         """Stock bookkeeping without a redrawn figure and a `best` checkpoint that pilots never use.
 
         A trainer that ends its epochs in a way of its own keeps it.
+
+        Raises:
+            FloatingPointError: The training diverged; scores of such weights would mean nothing.
         """
+        if not all(bool(torch.isfinite(weights).all()) for weights in self.network.parameters()):
+            raise FloatingPointError(
+                f"the training diverged in epoch {self.current_epoch + 1}, its weights are no longer finite: lower "
+                "learning_rate of its arm"
+            )
         if self.ends_epochs_itself:
             super().on_epoch_end()  # type: ignore[misc]
             self.on_epoch(self.current_epoch)

@@ -611,6 +611,7 @@ def test_a_new_arm_is_trained_beside_the_old_one(reference: Reference, tmp_path:
     study = copied(reference, tmp_path / "study")
     arm = (
         '[[arm]]\nname = "2d plain"\nconfiguration = "2d"\ntrainer = "nnUNetTrainerNoDA"\nconvolutions = 1\nepochs = 2'
+        "\ndepth = 2"  # the least there is: a single output
     )
     edit(study, "[scores]", f"{arm}\n\n[scores]")
     before = snapshot(study / "runs", without="nothing")
@@ -623,6 +624,7 @@ def test_a_new_arm_is_trained_beside_the_old_one(reference: Reference, tmp_path:
         assert old["cases"] == new["cases"]
         assert old["protocol_hash"] != new["protocol_hash"]
         assert old["seed"] != new["seed"]
+        assert all(np.isfinite(losses).all() for losses in new["train_losses"])
     curves = read(study / "rounds/0.json")["forecast"]["curves"]
     assert {(curve["arm"], curve["structure"]) for curve in curves} == {
         (arm, structure) for arm in ("2d", "2d plain") for structure in ("small", "bright")
@@ -649,6 +651,17 @@ def test_a_failed_run_is_told_and_tried_again_while_the_others_are_kept(referenc
     (tmp_path / "hidden").rename(image)
     run(study)
     assert results(study) == results(reference.study)
+
+
+@pytest.mark.slow
+def test_a_training_that_diverges_is_a_failed_run(reference: Reference, tmp_path: Path) -> None:
+    study = copied(reference, tmp_path / "study")
+    edit(study, "[scores]", '[[arm]]\nname = "wild"\nconfiguration = "2d"\nlearning_rate = 1e30\n\n[scores]')
+    failed = dicecast(*run_command(study))
+    assert failed.returncode == 1
+    assert "the training diverged in epoch 1" in " ".join(failed.stderr.split())
+    assert read(study / "runs/wild/n3/draw0/run.json")["status"] == "failed"
+    assert not list(study.glob("runs/wild/*/*/scores.csv"))
 
 
 @pytest.mark.slow
