@@ -708,11 +708,12 @@ def import_command(
     dataset_json: Annotated[
         Path | None, typer.Option(help="dataset.json that names the labels.", show_default=False)
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
 ) -> None:
     """Gather the scores of finished nnU-Net results (summary.json) in a scores CSV."""
     from .adapters import data_commands
 
-    Console().print(data_commands.import_results(folders, output, n, arms, dataset_json))
+    Console().print(data_commands.import_results(folders, output, n, arms, dataset_json, force=force))
 
 
 def main() -> None:

@@ -113,7 +113,7 @@ def _volumes(run: RunAgreement) -> Iterator[RenderableType]:
     if line is not None and line.slope is not None:
         slope = _with_error(line.slope, line.slope_se)
         intercept = _with_error(line.intercept, line.intercept_se, "mL")
-        yield Text(f"Regression ± SE: slope {slope}, intercept {intercept} mL.")
+        yield Text(f"Predicted on reference ± SE: slope {slope}, intercept {intercept} mL.")
         yield Text(f"R² {score_words(line.r2)}, concordance {score_words(line.concordance)}.")
     yield Text("")
 

@@ -355,6 +355,8 @@ def compare(source: Path, wishes: Wishes, arms: str | None) -> tuple[RenderableT
 
 
 def _files_words(written: Sequence[Path], folder: Path) -> str:
+    if not written:
+        return f"none, a curve needs {FEWEST_SIZES} sizes"
     return ", ".join(map(str, written)) if len(written) <= MOST_FILES else f"{len(written)} files in {folder}"
 
 

@@ -133,7 +133,7 @@ def conclude(
         number=number,
         study=study,
         scores=scores,
-        ensembles=ensemble_scores(study),
+        ensembles=ensemble_scores(study, set(scores["structure"])),
         forecasts=forecasts,
         others=[] if quick else [forecast_curve(curve, question, quick=True) for curve in others],
         recommendation=decision,

@@ -64,11 +64,15 @@ def convert(source: Path, target: Path) -> RenderableType:
 
 
 def import_results(
-    folders: list[Path], output: Path, sizes: str | None, arms: str | None, dataset_json: Path | None
+    folders: list[Path], output: Path, sizes: str | None, arms: str | None, dataset_json: Path | None, *, force: bool
 ) -> RenderableType:
     """Gather the scores of finished nnU-Net results in a scores CSV."""
     from .nnunet.results import read_results
 
+    if output.is_file() and not force:
+        raise InputError(f"{output}: must be a new file, found one there. Choose another name, or give --force.")
+    if not output.parent.is_dir():
+        raise InputError(f"{output.parent}: must be a folder to write {output.name} into, found none. Make it first.")
     numbers = whole_numbers(sizes, "n") if sizes else None
     names = [name.strip() for name in arms.split(",") if name.strip()] if arms else None
     found = read_results(folders, numbers, names, dataset_json)

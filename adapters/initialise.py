@@ -63,8 +63,9 @@ def create_study(asked: NewStudy) -> Created:
     try:
         test = choose_test(wanted, list(dataset.cases), patient, seed)
     except InputError as error:
-        where = "" if given is None or asked.test is not None else f"{asked.settings}, [test]: "
-        raise InputError(f"{where}{error}") from error
+        if given is None or asked.test is not None:
+            raise
+        raise InputError(f"{asked.settings}, [test]: {error} Or give --test.") from error
     table = _with_roles(table, test, facts)
     pool = list(table.loc[table["role"] == "pool", "case"])
     _check_pool(pool, test, table, facts, dataset)

@@ -44,7 +44,8 @@ EXAMPLES = {
 """Training settings that `study.toml` shows commented out where they are left to nnU-Net."""
 TEMPLATE = """\
 # A dicecast study. Settings that decide what a score means (training, folds, test set) are frozen once runs
-# were made: give changed ones an [[arm]] of their own.
+# were made: give changed ones an [[arm]] of their own. Folders and files: absolute, relative to this file, or by their
+# names in nnUNet_raw and nnUNet_results.
 
 [study]
 format = 2
@@ -58,7 +59,8 @@ goal = "plateau"   # or "value" (see [cost]), or per structure: {{ kidney = 0.95
 [test]             # held out and never trained on; the cases that were drawn are in cases.csv
 cases = {test}
 group_by = "patient"
-# [[test.extra]]      # another test set, say of another hospital, scored beside the first
+# [[test.extra]]      # another test set, say of another hospital, scored beside the first; to be given before the
+#                     # first run, since finished runs keep predictions but not their models
 # name = "hospital B"
 # dataset = "Dataset101_HospitalB"
 # cases = ["b_001", "b_002"]   # left out: all

@@ -75,6 +75,13 @@ def completed_runs(study: Study, *, check: bool = False) -> list[RunFolder]:
     return [run for run in run_folders(study, check=check) if run.completed]
 
 
+def left_arms(study: Study) -> list[str]:
+    """Arms that have runs but are no longer in `study.toml`: their runs count nowhere."""
+    root, named = study.folder / "runs", {arm.name for arm in study.settings.arms}
+    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    return [path.name for path in folders if path.name not in named and _numbers(path, "n")]
+
+
 def _numbers(folder: Path, word: str) -> list[int]:
     """The numbers of the folders called so; anything else in there is not ours."""
     if not folder.is_dir():

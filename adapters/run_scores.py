@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
@@ -73,11 +74,11 @@ def scores_of(study: Study, run: RunFolder) -> pd.DataFrame:
         InputError: The file is faulty, of another run, or was made by other settings than `study.toml` holds now.
     """
     path, made = run.path / "scores.csv", protocol_hash(run.record["protocol"])
-    outdated = _outdated(study.settings, run)
-    if outdated is not None:
+    changed = outdated(study.settings, run)
+    if changed is not None:
         raise InputError(
-            f"{path}: was scored by other settings than {study.folder / 'study.toml'} holds now ({outdated}). Score "
-            f"the kept predictions anew with: dicecast run {study.folder}"
+            f"{path}: was scored by other settings than {study.folder / 'study.toml'} holds now: {changed}. Score the "
+            f"kept predictions anew with: dicecast run {study.folder}"
         )
     table = read_scores(path)
     found = table[["arm", "n_cases", "draw"]].drop_duplicates()
@@ -89,7 +90,7 @@ def scores_of(study: Study, run: RunFolder) -> pd.DataFrame:
     return table.assign(protocol=made)
 
 
-def _outdated(settings: Settings, run: RunFolder) -> str | None:
+def outdated(settings: Settings, run: RunFolder) -> str | None:
     """In what a run's scores differ from what is asked for now, in words; the references are not looked at."""
     scores, annotators = settings.scores, sorted(one.name for one in settings.test.annotator)
     try:
@@ -104,11 +105,10 @@ def _outdated(settings: Settings, run: RunFolder) -> str | None:
         "unions": scores.unions,
         "annotators": annotators,
     }
-    for key, value in wanted.items():
-        if found.get(key) != value:
-            return f"{key} {found.get(key)}"
-    changed = [name for name, tolerance in tolerances.items() if tolerance != scores.tolerance(name)]
-    return f"surface_tolerance_mm of {changed[0]} {tolerances[changed[0]]}" if changed else None
+    changed = [key for key, value in wanted.items() if found.get(key) != value]
+    if any(tolerance != scores.tolerance(name) for name, tolerance in tolerances.items()):
+        changed.append("surface_tolerance_mm")
+    return ", ".join(changed) or None
 
 
 def _strata(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
@@ -124,9 +124,12 @@ def _strata(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
     facts = read_columns(path, FACTS, ORIGIN).merge(study.cases, on="case", how="left", suffixes=("", " in cases.csv"))
     curves = scores[scores["metric"].isin(DICE_LIKE)]
     try:
-        return with_strata(curves, strata_of(facts, asked), TEST)
+        parts = strata_of(facts, asked)
     except InputError as error:
         raise InputError(f"{study.folder / 'study.toml'}, [scores]: {error}") from error
+    whole = parts["structure"].map(facts.groupby("structure")["case"].nunique())
+    size = parts.groupby(["structure", "stratum"])["case"].transform("nunique")
+    return with_strata(curves, parts[size < whole], TEST)  # a part that holds every case is no part
 
 
 def curve_scores(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
@@ -141,8 +144,11 @@ def decides(study: Study, metric: str, test_set: str, stratum: str) -> bool:
     return (metric, test_set, stratum) == (first, TEST, TEXT_DEFAULTS["stratum"])
 
 
-def ensemble_scores(study: Study) -> pd.DataFrame:
-    """Dice of every ensemble rule and every single fold: columns of `ensembles.csv`, empty where there are none."""
+def ensemble_scores(study: Study, structures: Collection[str]) -> pd.DataFrame:
+    """Dice of every ensemble rule and every single fold: columns of `ensembles.csv`, empty where there are none.
+
+    Scored when a run is made, since the single predictions are not kept: a structure that is asked for later has none.
+    """
     columns = ("n_cases", "arm", "draw", "test_set", "case", "rule", "structure", "metric", "score")
     paths = [run.path / "ensembles.csv" for run in completed_runs(study)]
     tables = [read_columns(path, columns, "Restore it.") for path in paths if path.is_file()]
@@ -150,7 +156,7 @@ def ensemble_scores(study: Study) -> pd.DataFrame:
         return pd.DataFrame(columns=list(columns))
     table = pd.concat(tables, ignore_index=True)
     numbers = {name: pd.to_numeric(table[name], errors="coerce") for name in ("n_cases", "draw", "score")}
-    return table.assign(**numbers)
+    return table.assign(**numbers)[table["structure"].isin(list(structures))]
 
 
 def annotator_ceilings(study: Study, level: float = 0.95, seed: int = 0) -> dict[str, AnnotatorCeiling]:

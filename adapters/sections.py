@@ -399,7 +399,8 @@ class ScoreSection:
             named = getattr(self, key)
             require(len(set(named)) == len(named), key, "must not name anything twice", named)
         own = set(self.curve_metrics) <= set(self.metrics) & DICE_LIKE and bool(self.curve_metrics)
-        require(own, "curve_metrics", "must be some of metrics that grow towards a ceiling", self.curve_metrics)
+        growing = ", ".join(sorted(set(self.metrics) & DICE_LIKE)) or "none of those"
+        require(own, "curve_metrics", f"must be among metrics and Dice-like ({growing})", self.curve_metrics)
         for text in self.strata:
             try:
                 stratification(text)

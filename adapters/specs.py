@@ -265,8 +265,9 @@ def completed_specs(study: Study, materials: Materials, device: str, workers: in
     Raises:
         InputError: One was made under another protocol.
     """
-    makers = {arm.name: _Maker(study, materials, arm, device, workers) for arm in study.settings.arms}
     runs, checks = completed_runs(study), completed_runs(study, check=True)
+    arms = {run.arm: study.settings.arm(run.arm) for run in [*runs, *checks]}
+    makers = {name: _Maker(study, materials, arm, device, workers) for name, arm in arms.items()}
     specs = [makers[run.arm].spec(run.n, run.draw) for run in runs if run.draw != FINISHED]
     specs += [spec for run in runs if run.draw == FINISHED for spec in makers[run.arm].finished()]
     specs += [makers[run.arm].check(run.n, run.draw) for run in checks]
@@ -388,11 +389,20 @@ def check_protocol(spec: PilotSpec, study: Study) -> None:
         changed.append("extra cases")
     if not changed:
         return
+    why = (
+        "finished runs have no predictions of other test sets, and their models are not kept"
+        if set(changed) == {"extra_test_sets"}
+        else f"{spec.folder} would not be comparable"
+    )
     known = {**before, **now}
     words = [f"{key} was {before.get(key)}, is {now.get(key)}" if key in known else key for key in changed]
-    instead = "make a new study" if SHARED & set(changed) else "give the new settings an [[arm]] of their own"
+    instead = (
+        "make a new study"
+        if SHARED & set(changed) and "extra_cases" not in changed
+        else "give the new settings an [[arm]] of their own"
+    )
     raise InputError(
         f"{study.folder / 'study.toml'}: the protocol was changed after runs were made ({', '.join(words)}): "
-        f"{spec.folder} would not be comparable. Undo the change, {instead}, or delete "
+        f"{why}. Undo the change, {instead}, or delete "
         f"{study.folder / spec.folder.parts[-4]} to start over."
     )

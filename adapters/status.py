@@ -13,10 +13,11 @@ from ..forecast.errors import InputError
 from .files import read_json
 from .loop import read_dataset_of
 from .nnunet.spec import RunStatus, read_record, run_status
-from .run_folders import FINISHED, completed_runs, run_folder, run_folders
+from .run_folders import FINISHED, completed_runs, left_arms, run_folder, run_folders
+from .run_scores import outdated
 from .screen import plain_table
 from .study import Study, is_running
-from .study_checks import check_study
+from .study_checks import check_planned, check_study
 
 
 def study_status(study: Study, *, planned: bool, replay: bool) -> tuple[RenderableType, dict[str, Any]]:
@@ -41,11 +42,14 @@ def study_status(study: Study, *, planned: bool, replay: bool) -> tuple[Renderab
         "n_annotated": study.pool_sizes[-1],
         "runs": rows,
         "due": len(due),
+        "to_score": sum(outdated(study.settings, run) is not None for run in completed_runs(study)),
+        "left_arms": left_arms(study),
         "hours_left": _hours(due, seconds, at_once),
     }
     if planned:
         dataset = read_dataset_of(study)
         check_study(study, dataset)
+        check_planned(study, dataset)
         known = set(study.cases.loc[study.cases["role"] != "unannotated", "case"]) | set(study.hidden)
         document["new_cases"] = 0 if replay else len(set(dataset.cases) - known)
         document["gigabytes"] = gigabytes_needed(study)
@@ -145,6 +149,10 @@ def _summary(study: Study, document: dict[str, Any]) -> list[Text]:
     eta = "no run has finished yet, so their time is not known" if hours is None else f"about {hours:.2f} h left"
     working = "A run is working in the study." if document["running"] else "No run is working in the study."
     lines = [Text(f"{done} of {len(rows)} runs done, {document['due']} due; {eta}. {working}")]
+    if document["to_score"]:
+        lines.append(Text(f"{document['to_score']} runs will be scored anew: [scores] was changed since.", "yellow"))
+    for arm in document["left_arms"]:
+        lines.append(Text(f"The runs of arm {arm} count nowhere: study.toml does not name it any more.", "yellow"))
     if study.settings.pilots.schedule_check:
         text = "Before a decision, the smallest and the largest size of each arm are also trained twice as long."
         lines.append(Text(text, "dim"))

@@ -7,10 +7,11 @@ import dataclasses
 from ..forecast.errors import InputError
 from ..forecast.strata import UNITS, stratification
 from .metrics import METRICS
-from .nnunet.dataset import NnunetDataset
-from .specs import check_arms, structures_of
+from .nnunet.dataset import NnunetDataset, check_like, read_dataset
+from .run_folders import completed_runs
+from .specs import check_arms, check_protocols, materials_of, structures_of
 from .study import Study
-from .testsets import annotator_labels, extra_cases_of, physical_axes
+from .testsets import ExtraTestSet, annotator_labels, extra_cases_of, physical_axes
 
 
 def check_study(study: Study, dataset: NnunetDataset) -> None:
@@ -22,6 +23,7 @@ def check_study(study: Study, dataset: NnunetDataset) -> None:
     structures_of(study, dataset)
     check_arms(study, dataset)
     _check_columns(study)
+    _check_test_set(study)
     _check_sizes(study, dataset)
     where = f"{study.folder / 'study.toml'}, [test]"
     try:
@@ -35,6 +37,33 @@ def check_study(study: Study, dataset: NnunetDataset) -> None:
         raise InputError(f"{where}: {error}") from error
 
 
+def check_planned(study: Study, dataset: NnunetDataset) -> None:
+    """Check what `run` refuses later than `check_study`, as far as that takes no time.
+
+    Raises:
+        InputError: Extra cases cannot be had, or the protocol of completed runs was changed.
+    """
+    for arm in study.settings.arms:
+        asked = arm.extra_cases
+        try:
+            if asked is not None and asked.folder is not None:
+                check_like(read_dataset(study.raw(asked.folder)), dataset, "extra cases")
+            if asked is not None and asked.lesions is not None:
+                read_dataset(study.raw(asked.lesions))
+        except InputError as error:
+            raise InputError(f"{study.folder / 'study.toml'}, [[arm]] {arm.name}, extra_cases: {error}") from error
+    made = {run.arm for run in completed_runs(study)}
+    if not made:
+        return
+    tests = {}
+    for section in study.settings.test.extra:
+        placed = dataclasses.replace(section, dataset=str(study.raw(section.dataset)))
+        tests[section.name] = ExtraTestSet(extra_cases_of(study.folder, placed, dataset)[1], {}, None)
+    arms = tuple(arm for arm in study.settings.arms if arm.name in made)
+    begun = dataclasses.replace(study, settings=dataclasses.replace(study.settings, arms=arms))
+    check_protocols(begun, materials_of(begun, dataset, tests))
+
+
 def _check_columns(study: Study) -> None:
     """Columns of the cases table that settings name."""
     strata = [stratification(text) for text in study.settings.scores.strata]
@@ -46,6 +75,20 @@ def _check_columns(study: Study) -> None:
                 f"{study.folder / 'study.toml'}, {where}: {missing[0]!r} must be a column of cases.csv, found "
                 f"{', '.join(study.cases.columns)}. Correct it, or give a table with that column (init --cases)."
             )
+
+
+def _check_test_set(study: Study) -> None:
+    """The test set is drawn once, by `init`; where patients have several cases it may be larger than asked for."""
+    asked, test = study.settings.test.cases, study.test
+    single = study.cases["patient"].is_unique
+    if (isinstance(asked, list) and sorted(asked) != test) or (
+        isinstance(asked, int) and single and asked != len(test)
+    ):
+        words = f"{len(asked)} named cases" if isinstance(asked, list) else str(asked)
+        raise InputError(
+            f"{study.folder / 'study.toml'}, [test]: cases must say what `init` drew, {len(test)} cases (role test in "
+            f"cases.csv), found {words}: a test set never changes. Undo the change, or make a new study."
+        )
 
 
 def _check_sizes(study: Study, dataset: NnunetDataset) -> None:

@@ -47,6 +47,12 @@ class Scored:
         """Case ids of all folds."""
         return [case for found in self.rows.values() for case in found]
 
+    @property
+    def structures(self) -> frozenset[str]:
+        """Names of what was scored."""
+        cases = [of for found in self.rows.values() for of in found.values()]
+        return frozenset(row["structure"] for of in cases for row in of)
+
 
 def nearest_declared(folder: Path) -> Declared | None:
     """The `dataset.json` of a folder or of one of the three above it."""

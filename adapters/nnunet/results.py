@@ -70,7 +70,8 @@ def read_results(
     scored = [read_result(result, given or nearest_declared(result.folder), notes) for result in results]
     counts = numbers_of_cases(scored, sizes, notes)
     _refuse_parts(scored, counts)
-    names = _arm_names(results) if arms is None else _given_arms(arms, results)
+    names = _arm_names(scored) if arms is None else _given_arms(arms, results)
+    notes += _draws_words(scored, counts, names)
     runs: Counter[tuple[str, str, int]] = Counter()
     rows = []
     for one, n, arm in zip(scored, counts, names, strict=True):
@@ -91,14 +92,32 @@ def _given_arms(arms: Sequence[str], results: Sequence[Result]) -> list[str]:
     return list(arms) * (len(results) if len(arms) == 1 else 1)
 
 
-def _arm_names(results: Sequence[Result]) -> list[str]:
-    """The configuration, with trainer and plans where these differ: another way of training is another arm."""
-    names = []
-    for result in results:
-        alike = [other.model for other in results if other.model[2] == result.model[2]]
-        differing = [part for i, part in enumerate(result.model[:2]) if len({model[i] for model in alike}) > 1]
-        names.append("__".join([*differing, result.model[2]]) or "default")
-    return names
+def _arm_names(scored: Sequence[Scored]) -> list[str]:
+    """The configuration, with trainer and plans where these differ: another way of training is another arm.
+
+    So are other structures: results of data sets that have nothing in common make no curve.
+    """
+    results, names = [one.result for one in scored], []
+    for one in scored:
+        alike = [other.model for other in results if other.model[2] == one.result.model[2]]
+        differing = [part for i, part in enumerate(one.result.model[:2]) if len({model[i] for model in alike}) > 1]
+        names.append("__".join([*differing, one.result.model[2]]) or "default")
+    kinds = {name: {one.structures for one, own in zip(scored, names, strict=True) if own == name} for name in names}
+    dataset = [one.result.folder.parent.name for one in scored]
+    return [f"{dataset[i]} {name}" if len(kinds[name]) > 1 else name for i, name in enumerate(names)]
+
+
+def _draws_words(scored: Sequence[Scored], counts: Sequence[int], names: Sequence[str]) -> list[str]:
+    """Which results are counted as draws of one size: it may not be what the user meant."""
+    together: dict[tuple[str, str, int], list[Scored]] = {}
+    for one, n, arm in zip(scored, counts, names, strict=True):
+        together.setdefault((arm, one.result.test_set, n), []).append(one)
+    found = [(arm, n, some) for (arm, _, n), some in together.items() if len(some) > 1]
+    return [
+        f"{', '.join(str(one.result.name) for one in some)}: counted as draws of arm {arm} at {n} cases; name arms "
+        "apart if they are not."
+        for arm, n, some in found
+    ]
 
 
 def _refuse_parts(scored: Sequence[Scored], counts: Sequence[int]) -> None:

@@ -128,7 +128,7 @@ def test_the_report_reads_well_at_80_columns(ask: Ask) -> None:
     assert "Bland-Altman mL % of the reference" in t
     assert "bias 1.00 [-0.88, 2.88] 3.4 [-3.1, 9.9]" in t
     assert "lower limit of agreement -2.51 [-5.92, 0.91] -8.7 [-20.4, 3.1]" in t
-    assert "Regression ± SE: slope 1.02 ± 0.05, intercept 0.20 ± 1.81 mL." in t
+    assert "Predicted on reference ± SE: slope 1.02 ± 0.05, intercept 0.20 ± 1.81 mL." in t
     assert "up to 35.0 mL (the median) 3 0.700" in t
     assert "Spearman r = 1.00, p = 0.0028; Mann-Whitney U = 0, p = 0.1." in t
     assert "Dice: 40 cases minus fewer, same 6 test cases, 1 left out" in t

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dicecast.adapters.study import locked, open_study, read_rounds
@@ -26,6 +27,8 @@ NewStudy = Callable[..., Path]
 CASE = "case_001"
 IMAGE = f"imagesTr/{CASE}_0000.nii.gz"
 LABEL = f"labelsTr/{CASE}.nii.gz"
+EXTRA = 'extra_cases = { ratio = 1, folder = "no" }'
+MORE = f'[[arm]]\nname = "more"\nconfiguration = "2d"\n{EXTRA}\n\n[scores]'
 
 pytestmark = pytest.mark.usefixtures("nnunet")
 
@@ -633,6 +636,62 @@ def test_status_shows_names_as_they_are(new_study: NewStudy, tmp_path: Path, cli
     result = cli("status", moved)
     assert result.exit_code == 0, result.stderr
     assert "my [red] study" in result.output and "2d [T1] [bold]" in result.output
+
+
+def test_status_tells_what_counts_no_more_and_what_will_be_scored_anew(
+    new_study: NewStudy, keep_run: Callable[..., Path], cli: Cli
+) -> None:
+    study = new_study("--configuration", "2d", "--sizes", "2,4", "--draws", 1)
+    rows = {"n_cases": 3, "arm": "2d", "draw": 0, "case": "a", "structure": "organ", "metric": "dice", "score": 0.5}
+    keep_run(study, pd.DataFrame([rows]), n=3)
+    keep_run(study, pd.DataFrame([{**rows, "arm": "gone"}]), arm="gone", n=3)
+    result = cli("status", study)
+    assert "no longer asked for" in result.output and "runs of arm gone count nowhere" in result.output
+    assert "scored anew" not in result.output
+    path = study / "study.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace('metrics = ["dice"', 'metrics = ["f1", "dice"'), "utf-8")
+    assert "1 runs will be scored anew" in cli("status", study).output
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("cases = 2", "cases = 1", "cases must say what `init` drew, 2 cases"),
+        ("cases = 2", 'cases = ["case_000"]', "found 1 named cases"),
+        (
+            "[scores]",
+            MORE,
+            "[[arm]] more, extra_cases",
+        ),
+        ("[scores]", '[[test.extra]]\nname = "north"\ndataset = "no"\n\n[scores]', "no such folder"),
+    ],
+)
+def test_a_dry_run_refuses_what_a_run_would(
+    new_study: NewStudy, cli: Cli, refused: Refused, unchanged: Unchanged, old: str, new: str, told: str
+) -> None:
+    study = new_study("--configuration", "2d")
+    path = study / "study.toml"
+    text = path.read_text(encoding="utf-8")
+    assert f"\n{old}" in text
+    path.write_text(text.replace(f"\n{old}", f"\n{new}", 1), encoding="utf-8")
+    with unchanged(study):
+        refused(cli("run", study, "--dry-run"), 2, told)
+
+
+# ---- import -----------------------------------------------------------------------------------------------------
+
+
+def test_an_import_overwrites_nothing_unless_told_to(
+    tmp_path: Path, cli: Cli, refused: Refused, unchanged: Unchanged
+) -> None:
+    results = Path(__file__).parent / "data" / "nnunet" / "results" / "Dataset011_Kidney"
+    kept = tmp_path / "scores.csv"
+    kept.write_text("mine", encoding="utf-8")
+    with unchanged(tmp_path):
+        refused(cli("import", results, "-o", kept), 2, "must be a new file", "--force")
+        refused(cli("import", results, "-o", tmp_path / "none" / "scores.csv"), 2, "must be a folder to write")
+    assert cli("import", results, "-o", kept, "--force").exit_code == 0
+    assert kept.read_text(encoding="utf-8").startswith("n_cases")
 
 
 @pytest.mark.parametrize(

@@ -243,6 +243,18 @@ def test_two_double_underscores_make_no_model_folder(tmp_path: Path) -> None:
     assert read_results([tmp_path], [10, 20]).scores["arm"].unique().tolist() == ["default"]
 
 
+def test_datasets_of_other_structures_are_arms_of_their_own() -> None:
+    found = read_results([DATA / "results"])
+    kinds = found.scores.groupby("arm")["structure"].agg(set)
+    assert set(kinds.index) == {"Dataset011_Kidney 2d", "Dataset012_Regions 2d"}
+    assert (found.scores["draw"] == 0).all()
+
+
+def test_results_that_count_as_draws_are_named() -> None:
+    together = read_results([DATA / "results"], arms=["all"])
+    assert any("counted as draws of arm all at 10 cases" in note for note in together.notes)
+
+
 def test_arms_may_be_given_once_or_for_every_result() -> None:
     assert read_results([PREDICTIONS], [10, 20], ["mine"]).scores["arm"].unique().tolist() == ["mine"]
     each = read_results([PREDICTIONS], [10, 10], ["a", "b"]).scores

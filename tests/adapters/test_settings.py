@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from dicecast.adapters.new_study import NewStudy, study_toml
+from dicecast.adapters.nnunet.dataset import NnunetDataset
 from dicecast.adapters.settings import Settings, parse_settings, read_settings, toml_value
 from dicecast.forecast.errors import InputError
 from dicecast.forecast.goal import Goal
@@ -240,3 +242,10 @@ def test_settings_that_are_not_text_are_refused(tmp_path: Path) -> None:
 )
 def test_a_value_written_as_toml_reads_back_equal(value: Any) -> None:
     assert tomllib.loads(f"x = {toml_value(value)}")["x"] == value
+
+
+def test_the_documented_study_is_what_init_writes() -> None:
+    asked = NewStudy(Path("kidney"), Path("Dataset100_Kidney"), test=50)
+    written = study_toml(asked, "kidney", NnunetDataset(Path("Dataset100_Kidney"), {}, {}), (25, 50, 100, 200))
+    documented = Path(__file__).parents[2] / "docs" / "study.toml"
+    assert documented.read_text(encoding="utf-8") == written

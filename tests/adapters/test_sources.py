@@ -173,6 +173,10 @@ def test_what_no_curve_is_made_of_is_named(study: Callable[..., Path]) -> None:
         read(study(), metric="hd95_mm")
 
 
+def test_a_part_that_holds_every_case_is_no_part(study: Callable[..., Path]) -> None:
+    assert keys(study('strata = ["volume@100"]')) == curves_of("test", "north")
+
+
 def test_strata_are_there_for_every_dice_like_metric(study: Callable[..., Path]) -> None:
     folder = study('strata = ["volume@5"]')
     small = "volume <= 5 mL"
@@ -182,10 +186,10 @@ def test_strata_are_there_for_every_dice_like_metric(study: Callable[..., Path])
 @pytest.mark.parametrize(
     ("now", "told"),
     [
-        ('metrics = ["jaccard", "dice"]', "metrics ['dice', 'jaccard']"),
-        ('structures = ["organ"]', "structures []"),
-        ('unions = { both = ["organ", "tumour"] }', "unions {}"),
-        ("surface_tolerance_mm = { tumour = 2.5 }", "surface_tolerance_mm of tumour 1"),
+        ('metrics = ["jaccard", "dice"]', "holds now: metrics."),
+        ('structures = ["organ"]', "holds now: structures."),
+        ('unions = { both = ["organ", "tumour"] }', "holds now: unions."),
+        ("surface_tolerance_mm = { tumour = 2.5 }", "holds now: surface_tolerance_mm."),
     ],
 )
 def test_scores_of_other_settings_are_not_used(study: Callable[..., Path], now: str, told: str) -> None:
@@ -203,7 +207,7 @@ def test_a_union_of_other_parts_is_not_used(study: Callable[..., Path]) -> None:
     read(folder)
     path = folder / "study.toml"
     path.write_text(path.read_text(encoding="utf-8").replace('["organ", "tumour"]', '["organ"]'), encoding="utf-8")
-    with pytest.raises(InputError, match=r"unions \{'both': \['organ', 'tumour'\]\}"):
+    with pytest.raises(InputError, match="holds now: unions"):
         read(folder)
 
 
