@@ -1,4 +1,4 @@
-"""Mean scores over the test cases of a finished study: table.py STUDY [METRIC ...]; rows by arm, structure and stratum."""
+"""Mean scores over the test cases of a finished study, by arm, structure and stratum: table.py STUDY [METRIC ...]."""
 
 from __future__ import annotations
 
