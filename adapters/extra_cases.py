@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import hashlib
 import json
 import os
@@ -104,6 +105,9 @@ def provide(source: ExtraSource, like: NnunetDataset, count: int, used: Mapping[
         chosen = _grow(source, like, missing, set(known["case"]), used, rng)
     else:
         chosen = _taken(source, like, missing, set(known["case"]), used, rng)
+    for case, digest in chosen.items():  # a label that was corrected, in a case that is put on record anew
+        for stale in source.study.glob(f"nnunet/preprocessed/*/*/{glob.escape(_name(source, case, digest))}.pkl"):
+            stale.unlink()
     rows = pd.DataFrame([{"case": case, "block": str(block), "digest": one} for case, one in chosen.items()])
     write_json(source.place / "source.json", {**dataclasses.asdict(source.asked), "seed": source.seed})
     write_csv(pd.concat([known, rows], ignore_index=True), source.place / "cases.csv")
@@ -228,11 +232,17 @@ def at_hand(source: ExtraSource) -> tuple[ExtraCases, dict[str, str]]:
     gone = [case for case in known["case"] if case not in dataset.cases]
     if gone:
         raise InputError(f"{dataset.folder}: extra case {gone[0]!r} is no longer there. Put it back.")
-    name = {case: f"extra-{source.key}-{case}" for case in known["case"]}
+    digest = recorded_digests(source)
+    name = {case: _name(source, case, one) for case, one in digest.items()}
     blocks = known.groupby(known["block"].astype(int), sort=True)["case"]
     found = ExtraCases(
         source.key,
         {name[case]: dataset.cases[case] for case in known["case"]},
         tuple(tuple(name[case] for case in sorted(block)) for _, block in blocks),
     )
-    return found, {name[case]: digest for case, digest in zip(known["case"], known["digest"], strict=True)}
+    return found, {name[case]: one for case, one in digest.items()}
+
+
+def _name(source: ExtraSource, case: str, digest: str) -> str:
+    """What a case is preprocessed under; another image, say of a generator that was corrected, has another name."""
+    return f"extra-{source.key}-{digest[:8]}-{case}"

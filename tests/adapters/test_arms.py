@@ -402,7 +402,10 @@ def test_extra_cases_are_trained_on_beside_the_annotated_and_recorded(trained: T
     assert len(pd.read_csv(place / "cases.csv")) == len(POOL)
     prepared = trained.study / "nnunet" / "preprocessed" / "Dataset001_Study" / "nnUNetPlans_2d"
     extra = {path.stem for path in prepared.glob("extra-*.pkl")}
-    assert extra == {f"extra-{place.name}-case{number}" for number in range(50, 56)}
+    known = pd.read_csv(place / "cases.csv", dtype=str)
+    digest = dict(zip(known["case"], known["digest"], strict=True))
+    assert extra == {f"extra-{place.name}-{digest[case][:8]}-{case}" for case in digest}
+    assert set(digest) == {f"case{number}" for number in range(50, 56)}
     fingerprint = read(prepared.parent / "dataset_fingerprint.json")
     assert len(fingerprint["shapes_after_crop"]) == len(POOL)
 

@@ -180,7 +180,8 @@ def test_cases_of_a_folder_are_at_hand_under_names_no_annotated_case_has(
     assert len(extra.files) == 3 and set(extra.blocks[0]) == set(extra.files)  # no more than are needed
     assert not set(extra.files) & set(like.cases)
     known = read_dataset(more).cases
-    assert all(files == known[name.removeprefix(f"extra-{key}-")] for name, files in extra.files.items())
+    assert all(name.startswith(f"extra-{key}-") for name in extra.files)
+    assert all(files == known[name.rpartition("-")[2]] for name, files in extra.files.items())
     _, digests = at_hand(source(tmp_path / "study", section))
     assert len(set(digests.values())) == 3 and set(digests) == set(extra.files)
     record = json.loads((source(tmp_path / "study", section).place / "source.json").read_text())
@@ -349,6 +350,26 @@ def test_names_given_twice_are_refused(tmp_path: Path, like: NnunetDataset, writ
     with pytest.raises(WorkError, match=r"'made0' twice\. Use \{start\}"):
         give(study, section, like, 4)
     assert at_hand(source(study, section))[0] == first
+
+
+def test_cases_of_a_corrected_generator_are_not_those_of_the_old_one(
+    tmp_path: Path, like: NnunetDataset, writer: Path
+) -> None:
+    study, section = tmp_path / "study", by_command(writer)
+    first = provided(study, section, like, 2)
+    prepared = study / "nnunet" / "preprocessed" / "Dataset001_Study" / "nnUNetPlans_2d"
+    prepared.mkdir(parents=True)
+    for name in first.files:
+        (prepared / f"{name}.pkl").touch()
+    for old, new in (("label[1:4, 2:7, 3:8] = 1", "label[1:4, 2:7, 3:9] = 1"), ("normal(100", "normal(130")):
+        shutil.rmtree(source(study, section).place)
+        writer.write_text(writer.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+        assert not set(provided(study, section, like, 2).files) & set(first.files)
+    # put on record anew, even the same images are preprocessed anew: their labels may be others
+    shutil.rmtree(source(study, section).place)
+    writer.write_text(WRITER, encoding="utf-8")
+    assert provided(study, section, like, 2) == first
+    assert not list(prepared.iterdir())
 
 
 def test_a_failing_command_is_told_with_its_exit_code(tmp_path: Path, like: NnunetDataset, writer: Path) -> None:
