@@ -105,6 +105,10 @@ Jobs = Annotated[
         help="Trainings at the same time.  \\[default: one per core, or one on an accelerator]", show_default=False
     ),
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option(help="local: this machine; slurm: a cluster.  \\[default: the study's]", show_default=False),
+]
 Device = Annotated[
     str | None, typer.Option(help="auto, cpu, cuda or mps.  \\[default: the study's]", show_default=False)
 ]
@@ -337,17 +341,41 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List what would run, with hours and GB, and stop.")
     ] = False,
+    engine: Engine = None,
+    wait: Annotated[
+        bool | None,
+        typer.Option(
+            "--wait/--no-wait",
+            help="On a cluster: stay until a decision is handed over.  \\[default: hand over what is due, and exit]",
+            show_default=False,
+        ),
+    ] = None,
     jobs: Jobs = None,
     device: Device = None,
+    gpus: Annotated[
+        str | None, typer.Option(help="GPUs of this machine to use: 0,1  \\[default: all]", show_default=False)
+    ] = None,
+    runs_per_gpu: Annotated[
+        int | None,
+        typer.Option(help="Trainings that share a GPU.  \\[default: the study's, else 1]", show_default=False),
+    ] = None,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="On a cluster: also runs that were given up after three tries.")
+    ] = False,
     target: Json = None,
 ) -> None:
     """Do what is due: train pilots, forecast, recommend. Interrupt at any time; run again to go on."""
-    from .adapters import commands
-
     if dry_run:
-        _show(*commands.dry_run(study, replay), target)
+        from .adapters import study_commands
+
+        _show(*study_commands.dry_run(study, replay), target)
         return
-    _show(*commands.run(study, replay, until_all, jobs, device, Console(stderr=True)), target)
+    from .adapters import commands
+    from .adapters.sources import whole_numbers
+
+    named = None if gpus is None else whole_numbers(gpus, "gpus", least=0)
+    wanted = commands.Wanted(engine, jobs, device, named, runs_per_gpu, retry)
+    _show(*commands.run(study, replay, until_all, wanted, wait, Console(stderr=True)), target)
 
 
 @app.command("forecast")
@@ -543,7 +571,7 @@ def simulate(
 
     wishes = commands.Wishes(eps=eps, arm=arm, structure=structure)
     guess = {"start": start, "score": score, "ceiling": ceiling, "plateau": plateau, "run_sd": run_sd}
-    wanted = commands.Wanted(
+    wanted = commands.Simulated(
         terms=commands.terms_of(
             target_score, per_point, eps, per_case, per_round, rounds=rounds, draws=draws, level=level
         ),
@@ -628,11 +656,43 @@ def agreement_command(
 
 @app.command()
 @_guarded
-def status(study: StudyPath, target: Json = None) -> None:
-    """Show which runs are done, running, due or failed, and how long the rest will take."""
-    from .adapters import commands
+def status(
+    study: StudyPath,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every few seconds, until nothing is running or queued.")
+    ] = False,
+    target: Json = None,
+) -> None:
+    """Show which runs are done, running, queued, due or failed, and how long the rest will take."""
+    from .adapters import study_commands
 
-    _show(*commands.status(study), target)
+    if watch and target is not None:
+        raise InputError("--watch and --json do not go together: give one.")
+    if watch:
+        study_commands.watch_status(study, Console())
+        return
+    _show(*study_commands.status(study), target)
+
+
+@app.command()
+@_guarded
+def cancel(study: StudyPath, target: Json = None) -> None:
+    """Stop the study's trainings, here or on a cluster. What was trained is kept; run goes on from there."""
+    from .adapters import study_commands
+
+    _show(*study_commands.cancel(study), target)
+
+
+@app.command(hidden=True)
+@_guarded
+def work(
+    study: StudyPath,
+    run: Annotated[str, typer.Argument(help="Run folder within the study, or preparation.", show_default=False)],
+) -> int:
+    """Do one run of a study, or prepare it: what a job of a cluster calls."""
+    from .adapters.work import work
+
+    return work(study, run)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from ..forecast.errors import InputError
 from ..forecast.run_agreement import RunAgreement
 from ..forecast.types import FloatArray
 from .figures import file_name, save_figure
-from .metrics import METRICS
+from .metric_table import METRICS
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.35"
 """Told apart by colour-blind readers and in grey (Wong 2011, Nat Methods 8:441)."""

@@ -32,18 +32,19 @@ from .conclusion import Round, conclude
 from .figures import write_figures
 from .files import write_text
 from .forecast_report import forecast_report, others_table, quick_report, stability_report
-from .loop import RunOptions, run_study
+from .loop import Pending, RunOptions, run_study
 from .parallel import mapped
+from .places import Wanted as Wanted
 from .progress import run_display
 from .protocol import protocol_words
 from .round_report import history_table, promises_table, recommendation_panel, round_report, schedule_table
 from .run_scores import mean_ceilings
 from .screen import as_text
-from .simulate import Wanted as Wanted
+from .sections import ENGINES
+from .simulate import Simulated as Simulated
 from .simulate import simulate as run_simulation
 from .sources import Wishes as Wishes
 from .sources import first_of, read_source
-from .status import study_status
 from .study import open_study
 from .tables import write_csv
 
@@ -56,18 +57,61 @@ FEW_CURVES = 100
 """Curves from which several processes are worth their start."""
 
 
-def run(folder: Path, replay: bool, until_all: bool, jobs: int | None, device: str | None, console: Console) -> Answer:
-    """Work on a study until a decision is handed over."""
-    if jobs is not None and jobs < 1:
-        raise InputError(f"--jobs must be >= 1, found {jobs}.")
-    if device not in (None, "auto", "cpu", "cuda", "mps"):
-        raise InputError(f"--device must be auto, cpu, cuda or mps, found {device!r}.")
+def run(folder: Path, replay: bool, until_all: bool, wanted: Wanted, wait: bool | None, console: Console) -> Answer:
+    """Work on a study until a decision is handed over, or until its trainings were handed to a cluster."""
+    if wanted.jobs is not None and wanted.jobs < 1:
+        raise InputError(f"--jobs must be >= 1, found {wanted.jobs}.")
+    if wanted.runs_per_gpu is not None and wanted.runs_per_gpu < 1:
+        raise InputError(f"--runs-per-gpu must be >= 1, found {wanted.runs_per_gpu}.")
+    if wanted.device not in (None, "auto", "cpu", "cuda", "mps"):
+        raise InputError(f"--device must be auto, cpu, cuda or mps, found {wanted.device!r}.")
+    if wanted.engine not in (None, *ENGINES):
+        raise InputError(f"--engine must be {' or '.join(ENGINES)}, found {wanted.engine!r}.")
     if until_all and not replay:
         raise InputError("--until-all goes with --replay.")
     study = open_study(folder)
+    local = (wanted.engine or study.settings.execution.engine) == "local"
+    if local and wait is False:
+        raise InputError("--no-wait goes with --engine slurm: trainings on this machine end with the command.")
     with run_display(console) as watchers:
-        result = run_study(study, RunOptions(replay, until_all, jobs, device), watchers)
+        result = run_study(study, RunOptions(replay, until_all, wanted, local or bool(wait)), watchers)
+    if isinstance(result, Pending):
+        return pending_report(result), pending_document(result)
     return keep_report(result), conclusion.round_document(result)
+
+
+def pending_report(pending: Pending) -> RenderableType:
+    """What was handed over and how to go on."""
+    standing, folder = pending.standing, pending.study.folder
+    counts = {
+        "done": len(standing.done),
+        "running": len(standing.running),
+        "queued": len(standing.queued),
+        "waiting for others or to be handed over": len(standing.held),
+        "failed": len(standing.failed),
+    }
+    words = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    lines = [Text(f"{len(standing.specs)} pilot runs: {words}.", "bold")]
+    lines += [Text(str(error), "red") for _, error in standing.failed[:MOST_FILES]]
+    lines += [Text(str(standing.refused), "yellow")] if standing.refused is not None else []
+    lines += [
+        Text(f"They go on without this command. How far they are: dicecast status {folder} --watch"),
+        Text(f"When they have ended, for the forecast or what is due next: dicecast run {folder} --engine slurm"),
+    ]
+    return Group(*lines)
+
+
+def pending_document(pending: Pending) -> dict[str, Any]:
+    """The same as JSON."""
+    standing = pending.standing
+    names = {"done": standing.done, "running": standing.running, "queued": standing.queued, "held": standing.held}
+    return {
+        "study": str(pending.study.folder),
+        "pending": True,
+        "runs": {name: len(specs) for name, specs in names.items()} | {"failed": len(standing.failed)},
+        "failed": [str(error) for _, error in standing.failed],
+        "refused": None if standing.refused is None else str(standing.refused),
+    }
 
 
 def keep_report(result: Round) -> RenderableType:
@@ -85,16 +129,6 @@ def keep_report(result: Round) -> RenderableType:
         Text(f"Rounds: {study.folder / 'rounds'}; refit at any time with: dicecast forecast {study.folder}", "dim")
     )
     return Group(report, *places)
-
-
-def dry_run(folder: Path, replay: bool) -> Answer:
-    """What `run` would do."""
-    return study_status(open_study(folder), planned=True, replay=replay)
-
-
-def status(folder: Path) -> Answer:
-    """How far a study has come."""
-    return study_status(open_study(folder), planned=False, replay=False)
 
 
 def quick_forecast(
@@ -231,7 +265,7 @@ def goal_of(target: float | None, per_point: float | None) -> Goal | None:
 
 
 def simulate(
-    source: Path | None, guess: Mapping[str, Any], wishes: Wishes, reach: int | None, count: int, wanted: Wanted
+    source: Path | None, guess: Mapping[str, Any], wishes: Wishes, reach: int | None, count: int, wanted: Simulated
 ) -> Answer:
     """Play campaigns on a guess, or on the posterior of a source's curve.
 

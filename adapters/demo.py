@@ -9,10 +9,12 @@ from rich.console import Console
 
 from . import loop
 from .commands import keep_report
+from .conclusion import Round
 from .examples.phantom import write_phantom
 from .initialise import create_study
 from .new_study import NewStudy, TrainingKeys
 from .nnunet import require_nnunet
+from .places import Wanted
 from .progress import run_display
 from .study import Study, open_study
 
@@ -64,7 +66,9 @@ def run_demo(folder: Path, *, full: bool, jobs: int | None, device: str | None, 
     )
     study = _study(folder, plan)
     with run_display(console) as watchers:
-        result = loop.run_study(study, loop.RunOptions(replay=True, jobs=jobs, device=device), watchers)
+        wanted = Wanted(engine="local", jobs=jobs, device=device)
+        result = loop.run_study(study, loop.RunOptions(replay=True, wanted=wanted), watchers)
+    assert isinstance(result, Round)  # on this machine trainings are waited for
     console.print(keep_report(result))
 
 

@@ -17,7 +17,7 @@ from rich.text import Text
 from .. import __version__
 from ..forecast.errors import DicecastError
 from .examples.phantom import write_phantom
-from .execution import default_jobs
+from .execution.slots import cores
 from .files import read_json
 from .initialise import create_study
 from .loop import RunOptions, Watchers, run_study
@@ -25,6 +25,7 @@ from .new_study import NewStudy
 from .nnunet import detect_device, require_nnunet
 from .nnunet.checks import check_cases
 from .nnunet.dataset import read_dataset
+from .places import Wanted
 from .run_folders import run_folder
 from .screen import PlainTable
 
@@ -41,7 +42,7 @@ def examine(dataset: Path | None, *, benchmark: bool) -> tuple[RenderableType, d
         "dicecast": __version__,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
-        "cores": default_jobs("cpu"),
+        "cores": cores(),
         "memory_gb": _memory_gb(),
         "free_disk_gb": round(shutil.disk_usage(Path.cwd()).free / 1e9, 1),
         "device": _device(),
@@ -111,7 +112,7 @@ def _benchmark(device: str) -> dict[str, float]:
                 schedule_check=False,
             )
             study = create_study(asked).study
-            run_study(study, RunOptions(jobs=1, device=device), Watchers())
+            run_study(study, RunOptions(wanted=Wanted(engine="local", jobs=1, device=device)), Watchers())
             made = read_json(run_folder(study, configuration, 4, 0) / "run.json")
             seconds[configuration] = made["seconds_per_iteration"]
     return seconds

@@ -82,6 +82,11 @@ def extra_count(section: ExtraCasesSection, n: int) -> int:
     return round(section.ratio * n)
 
 
+def is_provided(source: ExtraSource, count: int) -> bool:
+    """Whether so many extra cases are at hand."""
+    return len(_known(source.place)) >= count
+
+
 def provide(source: ExtraSource, like: NnunetDataset, count: int, used: Mapping[str, str]) -> None:
     """Make sure that enough extra cases are at hand, checked and on record; does nothing when they are.
 

@@ -18,6 +18,8 @@ REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 """What the system answers when a folder cannot be written."""
 DISK_FULL = 20_000_000
 """Free bytes below which a failure is put down to the disk."""
+TEMPORARY = ".writing-"
+"""What the names of files hold that are still being written."""
 
 
 def check_new(folder: Path) -> None:
@@ -58,7 +60,7 @@ def write_with(path: Path, fill: Callable[[Path], object]) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=path.name)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.name)
     except OSError as error:
         raise _not_written(path, error) from error
     os.close(handle)

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from ..forecast.errors import InputError
 from .conclusion import Round, conclude, round_document
-from .execution import Outcome, Task, Workers, default_jobs, open_workers
+from .execution.supervise import Standing, work_off
 from .extra_cases import recorded_digests
-from .nnunet import detect_device, require_nnunet
+from .files import TEMPORARY
+from .nnunet import require_nnunet
+from .nnunet.attempt import tidy
 from .nnunet.checks import check_cases, refuse_shared, shared_image
-from .nnunet.dataset import NnunetDataset, read_dataset
-from .nnunet.pilot import run_pilot, score_run
-from .nnunet.spec import PilotSpec, RunStatus, remove_checkpoints, run_status
-from .prepare import StepsWatcher, prepare
+from .nnunet.dataset import NnunetDataset
+from .nnunet.spec import PilotSpec, RunStatus, is_scored, run_status
+from .places import Place, Wanted, open_place
+from .prepare import StepsWatcher
+from .resources import check_training_space, paces
 from .run_folders import completed_runs, run_folders
-from .run_scores import is_scored
 from .specs import check_specs, completed_specs, extra_source, pilot_specs
-from .study import Study, locked, open_study, read_rounds, write_round
+from .study import Study, locked, open_study, read_dataset_of, read_rounds, write_round
 from .study_checks import check_study
 from .testsets import extra_digests
 
-RunsWatcher = Callable[[Sequence[PilotSpec], Outcome], None]
+RunsWatcher = Callable[[Standing], None]
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class Watchers:
 
     step: StepsWatcher = lambda what, done, total: None
     """Preparation: what, how many done, how many in all."""
-    runs: RunsWatcher = lambda specs, outcome: None
-    """Trainings: those of this round, what came of them so far."""
+    runs: RunsWatcher = lambda standing: None
+    """Trainings of this round and how far they are."""
     round: Callable[[Round], None] = lambda result: None
     """A finished round."""
     notice: Callable[[str], None] = lambda text: None
@@ -49,12 +51,22 @@ class RunOptions:
     replay: bool = False
     until_all: bool = False
     """In a replay, go on past a stop until every case is revealed."""
-    jobs: int | None = None
-    device: str | None = None
+    wanted: Wanted = field(default_factory=Wanted)
+    """Where trainings are done."""
+    wait: bool = True
+    """Until a decision is handed over; otherwise trainings that a cluster does are left to it."""
 
 
-def run_study(study: Study, options: RunOptions, watchers: Watchers) -> Round:
-    """Work on a study until a decision is handed over.
+@dataclass(frozen=True)
+class Pending:
+    """A study whose trainings go on without this process."""
+
+    study: Study
+    standing: Standing
+
+
+def run_study(study: Study, options: RunOptions, watchers: Watchers) -> Round | Pending:
+    """Work on a study until a decision is handed over, or trainings were.
 
     Raises:
         InputError: The study, its dataset or a size is wrong; nothing was written.
@@ -67,33 +79,24 @@ def run_study(study: Study, options: RunOptions, watchers: Watchers) -> Round:
         check_study(study, dataset)
         study = _start_replay(study) if options.replay else _adopt_new_cases(study, dataset, watchers)
         study.sizes()
-        device = detect_device(options.device or study.settings.execution.device)
-        jobs = options.jobs or study.settings.execution.jobs or default_jobs(device)
-        workers = 0 if device == "cpu" else min(12, default_jobs("cpu") // jobs)
-        with open_workers(jobs, single_threaded=device == "cpu") as pool:
+        _sweep(study)
+        with open_place(study, options.wanted, watchers.notice) as place:
             while True:
-                result, final = _one_round(study, dataset, pool, device, workers, options, watchers)
+                result, final = _one_round(study, dataset, place, options, watchers)
+                place.tidy()
+                if isinstance(result, Pending):
+                    return result
                 watchers.round(result)
                 if final:
                     return result
                 study = _reveal(study, result, watchers)
 
 
-def read_dataset_of(study: Study) -> NnunetDataset:
-    """The dataset of a study, with every case the study knows.
-
-    Raises:
-        InputError: The folder moved, or a case of the study is gone.
-    """
-    dataset = read_dataset(study.dataset)
-    known = study.cases.loc[study.cases["role"] != "unannotated", "case"]
-    gone = sorted(set(known) - set(dataset.cases))
-    if gone:
-        raise InputError(
-            f"{dataset.folder}: case {gone[0]!r} of this study is no longer in the dataset ({len(gone)} missing). "
-            "Put it back: the test set and the pool must stay as they were."
-        )
-    return dataset
+def _sweep(study: Study) -> None:
+    """Remove files that a killed `run` was still writing."""
+    for folder in (".", "rounds", "figures", "test_sets", "jobs"):
+        for path in (study.folder / folder).glob(f"{TEMPORARY}*"):
+            path.unlink(missing_ok=True)
 
 
 def _adopt_new_cases(study: Study, dataset: NnunetDataset, watchers: Watchers) -> Study:
@@ -198,55 +201,57 @@ def _is_final(result: Round, options: RunOptions) -> bool:
 
 
 def _one_round(
-    study: Study,
-    dataset: NnunetDataset,
-    pool: Workers,
-    device: str,
-    workers: int,
-    options: RunOptions,
-    watchers: Watchers,
-) -> tuple[Round, bool]:
+    study: Study, dataset: NnunetDataset, place: Place, options: RunOptions, watchers: Watchers
+) -> tuple[Round | Pending, bool]:
     """Prepare, train, conclude, and check the schedule before a decision is handed over.
 
     Returns:
         The round, and whether the loop ends with it.
     """
-    materials = prepare(study, dataset, pool, watchers.step)
-    _score_anew(completed_specs(study, materials, device, workers), pool, watchers)
-    _train(pilot_specs(study, materials, device, workers), pool, watchers)
+    materials = place.prepare(study, dataset, watchers.step)
+    made = (study, materials, place.device, place.augmenters)
+    rescored = [spec for spec in completed_specs(*made) if not is_scored(spec)]
+    standing = _train(study, [*rescored, *pilot_specs(*made)], place, options, watchers)
+    if not standing.over:
+        return Pending(study, standing), True
     result = conclude(study, replay=options.replay)
     final = _is_final(result, options)
     if study.settings.pilots.schedule_check and final:
-        _train(check_specs(study, materials, device, workers), pool, watchers)
+        standing = _train(study, check_specs(*made), place, options, watchers)
+        if not standing.over:
+            return Pending(study, standing), True
         result = conclude(study, replay=options.replay)
     _free_disk(study)
     write_round(study, result.number, round_document(result))
     return result, final
 
 
-def _score_anew(specs: list[PilotSpec], pool: Workers, watchers: Watchers) -> None:
-    """Score completed runs again where what is scored has changed."""
-    tasks = [Task(f"scoring {spec.name}", score_run, (spec,)) for spec in specs if not is_scored(spec)]
-    if tasks:
-        pool.run(tasks, lambda outcome: watchers.step("scoring", len(outcome.done), len(tasks))).raise_first()
+def _train(study: Study, specs: Sequence[PilotSpec], place: Place, options: RunOptions, watchers: Watchers) -> Standing:
+    """Do the runs that are due, and score those again whose scoring has changed."""
+    distinct = list({spec.folder: spec for spec in specs}.values())
+    due = [spec for spec in distinct if run_status(spec.folder) is not RunStatus.COMPLETED]
+    check_training_space(study, due, place.at_once or len(due))
+    if due:
+        watchers.notice(_foretold(study, due))
+    standing = work_off(distinct, place.engine, watchers.runs, watchers.notice, wait=options.wait)
+    if standing.over:
+        standing.raise_first()
+    return standing
 
 
-def _train(specs: list[PilotSpec], pool: Workers, watchers: Watchers) -> None:
-    """Do the runs that are due."""
-    due = [spec for spec in specs if run_status(spec.folder) is not RunStatus.COMPLETED]
-    # a failed run's record would read as its status until the run is complete
-    for spec in due:
-        (spec.folder / "run.json").unlink(missing_ok=True)
-    for later in (False, True):  # runs that crop by another run's predictions wait for it
-        wave = [spec for spec in due if (spec.boxes is not None) is later]
-        tasks = [Task(f"pilot run {spec.name}", run_pilot, (spec,)) for spec in wave]
-        if tasks:
-            pool.run(tasks, lambda outcome, shown=wave: watchers.runs(shown, outcome)).raise_first()  # type: ignore[misc]
+def _foretold(study: Study, due: Sequence[PilotSpec]) -> str:
+    """What trainings will take, as far as runs that are done tell."""
+    pace = paces(study.settings, (run.record for run in completed_runs(study)))
+    words = f"{len(due)} pilot runs are due"
+    if any(spec.arm not in pace for spec in due):
+        return f"{words}; what they take is known once a run of each arm is complete."
+    hours = sum(spec.epochs * spec.training.iterations * pace[spec.arm].seconds_per_iteration for spec in due) / 3600
+    hours += sum(pace[spec.arm].overhead for spec in due) / 3600
+    return f"{words}: about {hours:.2f} h of training and prediction in all."
 
 
 def _free_disk(study: Study) -> None:
     """Keep checkpoints of the largest size only: they are big, and only the largest model may be wanted."""
     largest = study.sizes()[-1]
-    smaller = [run for run in completed_runs(study) if run.n < largest]
-    for run in [*smaller, *completed_runs(study, check=True)]:
-        remove_checkpoints(run.path)
+    for run in [*completed_runs(study), *completed_runs(study, check=True)]:
+        tidy(run.path, keep_models=run.n >= largest and not run.check)

@@ -12,7 +12,7 @@ import tomlkit.exceptions
 
 from ..forecast.errors import InputError
 from .files import read_text
-from .metrics import DEFAULT_METRICS, METRICS
+from .metric_table import DEFAULT_METRICS, METRICS
 from .nnunet.dataset import NnunetDataset
 from .settings import toml_value
 

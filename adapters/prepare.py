@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from ..forecast.errors import InputError, StorageError, WorkError
-from .execution import Task, Workers
-from .extra_cases import extra_count, provide
-from .files import storage_errors
+from .execution.workers import Task, Workers
+from .extra_cases import extra_count, is_provided, provide
+from .files import TEMPORARY, storage_errors
 from .nnunet.dataset import CaseFiles, NnunetDataset
 from .nnunet.planning import make_plans
 from .nnunet.preparation import Preparation, case_folder, check_configuration, is_preprocessed, read_plans
-from .run_scores import keep_references
+from .resources import case_gb, require_space
+from .run_scores import are_references_kept, keep_references
 from .sections import ArmSection
 from .specs import Materials, check_protocols, extra_source, extra_test_sets, materials_of, preparation_of
 from .study import Study
@@ -26,6 +30,8 @@ StepsWatcher = Callable[[str, int, int], None]
 def prepare(study: Study, dataset: NnunetDataset, pool: Workers, step: StepsWatcher) -> Materials:
     """Provide extra cases, plan at round 0, preprocess every case once per kind of data, and look at references.
 
+    Whoever else prepares the study is waited for; then there is little or nothing left to do.
+
     Args:
         study: The study.
         dataset: Its dataset.
@@ -36,6 +42,42 @@ def prepare(study: Study, dataset: NnunetDataset, pool: Workers, step: StepsWatc
         InputError: Test sets, extra cases or annotators are unusable, or the protocol of completed runs was changed.
         WorkError: A generator of extra cases failed.
     """
+    study.workspace.mkdir(exist_ok=True)
+    with FileLock(study.workspace / ".lock", poll_interval=1.0):
+        _sweep(study.workspace)
+        return _prepared(study, dataset, pool, step)
+
+
+def preparation_left(study: Study, dataset: NnunetDataset) -> bool:
+    """Whether anything is left to prepare before runs can start.
+
+    Raises:
+        InputError: As `prepare`.
+    """
+    for arm in study.settings.arms:
+        count = 0 if arm.extra_cases is None else extra_count(arm.extra_cases, study.pool_sizes[-1])
+        if count and not is_provided(extra_source(study, arm), count):
+            return True
+    preparations = {arm.name: preparation_of(study, arm, dataset) for arm in study.settings.arms}
+    if not all(one.plans_path(study.workspace).is_file() for one in preparations.values()):
+        return True
+    tests = extra_test_sets(study, dataset)
+    materials = materials_of(study, dataset, tests)
+    unrecorded = [name for name, one in tests.items() if one.record is not None]
+    return bool(unrecorded or preprocessing_tasks(study, materials, preparations)) or not are_references_kept(
+        study, materials
+    )
+
+
+def _sweep(workspace: Path) -> None:
+    """Remove what a killed preparation left half-made."""
+    shutil.rmtree(workspace / "unfinished", ignore_errors=True)
+    shutil.rmtree(workspace / "planning", ignore_errors=True)
+    for path in [*workspace.glob(f"{TEMPORARY}*"), *workspace.glob(f"preprocessed/*/{TEMPORARY}*")]:
+        path.unlink(missing_ok=True)
+
+
+def _prepared(study: Study, dataset: NnunetDataset, pool: Workers, step: StepsWatcher) -> Materials:
     tests = extra_test_sets(study, dataset)
     _provide_extra_cases(study, dataset, tests, step)
     materials = materials_of(study, dataset, tests)
@@ -48,8 +90,10 @@ def prepare(study: Study, dataset: NnunetDataset, pool: Workers, step: StepsWatc
         if found.record is not None:
             write_csv(found.record, record_path(study.folder, name))
     tasks = preprocessing_tasks(study, materials, preparations)
+    if tasks:
+        require_space(study.workspace, len(tasks) * case_gb(study), f"{len(tasks)} cases to be preprocessed")
     pool.run(tasks, lambda outcome: step("preprocessing", len(outcome.done), len(tasks))).raise_first()
-    if study.settings.scores.strata or materials.annotators:
+    if not are_references_kept(study, materials):
         pool.run([Task("reading references", keep_references, (study, materials))]).raise_first()
     return materials
 

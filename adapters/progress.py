@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -19,11 +19,14 @@ from rich.progress import (
 
 from ..forecast.errors import InputError
 from .conclusion import Round
-from .execution import Outcome
+from .execution.supervise import Standing
 from .files import read_json
 from .loop import Watchers
 from .nnunet.spec import PilotSpec
 from .round_report import round_line
+
+MOST_BARS = 16
+"""Runs that are shown with a bar of their own."""
 
 
 def progress_bars(console: Console) -> Progress:
@@ -53,6 +56,7 @@ class _Display:
         self._progress = progress
         self._bars: dict[str, TaskID] = {}
         self._lines = 0
+        self._said: str | None = None
         self._started = time.time()
 
     def notice(self, text: str) -> None:
@@ -67,36 +71,48 @@ class _Display:
         if done >= total:
             self._remove(what)
 
-    def runs(self, specs: Sequence[PilotSpec], outcome: Outcome) -> None:
-        finished = len(outcome.done) + len(outcome.failed)
-        parts = [_epochs(spec) for spec in specs]
+    def runs(self, standing: Standing) -> None:
+        specs, finished = standing.specs, len(standing.done) + len(standing.failed)
+        parts = {spec.folder: _epochs(spec) for spec in standing.running}
+        ended = [*standing.done, *(spec for spec, _ in standing.failed)]
+        done = sum(spec.epochs for spec in ended) + sum(parts.values())
+        waiting = f", {len(standing.queued)} in the queue" if standing.queued else ""
         self._bar(
             "[bold]all pilot runs",
-            round(sum(parts)),
-            round(sum(_total(spec) for spec in specs)),
-            label=f"[bold]pilot runs {finished}/{len(specs)}, epochs",
+            round(done),
+            sum(spec.epochs for spec in specs),
+            label=f"[bold]pilot runs {finished}/{len(specs)}{waiting}, epochs",
         )
-        for spec, done in zip(specs, parts, strict=True):
-            if 0 < done < _total(spec):
-                self._bar(f"  {spec.name}", round(done), _total(spec))
-            else:
-                self._remove(f"  {spec.name}")
-        self._line(specs, outcome, sum(parts))
-        if finished == len(specs):
+        shown = standing.running[:MOST_BARS]
+        names = {f"  {spec.name}" for spec in shown if 0 < parts[spec.folder] < spec.epochs}
+        for name in [one for one in self._bars if one.startswith("  ") and one not in names]:
+            self._remove(name)
+        for spec in shown:
+            if f"  {spec.name}" in names:
+                self._bar(f"  {spec.name}", round(parts[spec.folder]), spec.epochs)
+        self._refused(standing)
+        self._line(standing, finished, done)
+        if standing.over:
             self._clear()
 
-    def _line(self, specs: Sequence[PilotSpec], outcome: Outcome, epochs: float) -> None:
+    def _refused(self, standing: Standing) -> None:
+        """Say once why runs could not be handed over."""
+        text = None if standing.refused is None else str(standing.refused)
+        if text is not None and text != self._said:
+            self.notice(f"{text} Trying again.")
+        self._said = text
+
+    def _line(self, standing: Standing, finished: int, epochs: float) -> None:
         """Without a terminal, say so when a training ends."""
-        finished = len(outcome.done) + len(outcome.failed)
         if finished < self._lines:
             self._lines, self._started = 0, time.time()
         if self._progress.console.is_terminal or finished == self._lines:
             return
         self._lines = finished
         passed = time.time() - self._started
-        total = sum(_total(spec) for spec in specs)
+        total = sum(spec.epochs for spec in standing.specs)
         eta = f", about {passed * (total / epochs - 1):.0f} s left" if epochs else ""
-        self._progress.console.print(f"{finished}/{len(specs)} pilot runs, {passed:.0f} s{eta}", highlight=False)
+        self.notice(f"{finished}/{len(standing.specs)} pilot runs, {passed:.0f} s{eta}")
 
     def _bar(self, name: str, done: int, total: int, label: str | None = None) -> None:
         if name not in self._bars:
@@ -112,18 +128,9 @@ class _Display:
             self._remove(name)
 
 
-def _total(spec: PilotSpec) -> int:
-    return spec.epochs
-
-
 def _epochs(spec: PilotSpec) -> float:
-    """Epochs a run has done, from what its worker last wrote."""
-    if (spec.folder / "run.json").is_file():
-        return _total(spec)
-    path = spec.folder / "progress.json"
-    if not path.is_file():
-        return 0
+    """Epochs that a running run has done, from what its worker last wrote."""
     try:
-        return min(float(read_json(path)["epochs_done"]), _total(spec))
-    except InputError:  # the run was completed between the two looks
-        return _total(spec)
+        return min(float(read_json(spec.folder / "progress.json")["epochs_done"]), spec.epochs)
+    except (InputError, TypeError, ValueError, KeyError):  # it has just begun, or was just completed
+        return 0.0

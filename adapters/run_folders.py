@@ -24,6 +24,8 @@ class RunFolder:
     arm: str
     n: int
     draw: int
+    check: bool = False
+    """Whether it is a schedule check."""
 
     @property
     def completed(self) -> bool:
@@ -56,6 +58,18 @@ def run_folder(study: Study, arm: str, n: int, draw: int, *, check: bool = False
     return study.folder / ("checks" if check else "runs") / arm / f"n{n}" / f"draw{draw}"
 
 
+def run_at(study: Study, place: str) -> RunFolder:
+    """The run of a folder that is named within the study: `runs/<arm>/n<cases>/draw<number>`.
+
+    Raises:
+        InputError: Not the folder of a run.
+    """
+    found = re.fullmatch(r"(runs|checks)/([^/]+)/n(0|[1-9]\d*)/draw(0|[1-9]\d*)", place)
+    if found is None:
+        raise InputError(f"a run must be named runs/<arm>/n<cases>/draw<number>, found {place!r}.")
+    return RunFolder(study.folder / place, found[2], int(found[3]), int(found[4]), found[1] == "checks")
+
+
 def run_folders(study: Study, *, check: bool = False) -> list[RunFolder]:
     """Every run of the study's arms, begun or done, still asked for or not; by arm, size and draw."""
     found = []
@@ -63,7 +77,7 @@ def run_folders(study: Study, *, check: bool = False) -> list[RunFolder]:
         root = study.folder / ("checks" if check else "runs") / arm.name
         runs = [(n, draw) for n in _numbers(root, "n") for draw in _numbers(root / f"n{n}", "draw")]
         found += [
-            RunFolder(run_folder(study, arm.name, n, draw, check=check), arm.name, n, draw)
+            RunFolder(run_folder(study, arm.name, n, draw, check=check), arm.name, n, draw, check)
             for n, draw in runs
             if draw < FINISHED or _stands_for_finished(arm, n)
         ]

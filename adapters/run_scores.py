@@ -10,11 +10,12 @@ import pandas as pd
 from ..forecast.annotators import AnnotatorCeiling, inter_annotator
 from ..forecast.errors import InputError
 from ..forecast.scores import CROSS_VALIDATION, DICE_LIKE, TEST, TEXT_DEFAULTS, validate_scores
-from ..forecast.strata import strata_of, stratification, with_strata
-from .files import json_holds, read_json, write_json
-from .nnunet.spec import PilotSpec, protocol_hash
+from ..forecast.strata import strata_of, with_strata
+from ..forecast.stratification import stratification
+from .files import json_holds, write_json
+from .nnunet.spec import protocol_hash
 from .run_folders import RunFolder, completed_runs
-from .settings import Settings
+from .scored_by import outdated
 from .specs import Materials
 from .study import Study
 from .tables import read_columns, read_scores, write_csv
@@ -25,27 +26,32 @@ ORIGIN = "Delete the file; `dicecast run` writes it again."
 
 def keep_references(study: Study, materials: Materials) -> None:
     """Put on record what the references of the test set say, where strata or annotators need it."""
-    structures, folder = materials.scoring.structures, study.folder / "test_sets"
-    labels = {name: list(v) if isinstance(v, tuple) else [v] for name, v in structures.items()}
-    places = {name: str(next(iter(found.values())).parent) for name, found in materials.annotators.items()}
-    about: dict[str, Any] = {"structures": labels, "strata": bool(study.settings.scores.strata), "annotators": places}
-    record = folder / "references.json"
-    needed = [folder / "facts.csv"] * about["strata"] + [folder / "annotators.csv"] * bool(places)
-    if json_holds(record, about) and all(path.is_file() for path in needed):
+    if are_references_kept(study, materials):
         return
-    record.unlink(missing_ok=True)  # stopped in between, everything is read again
-    test, declared = materials.test[TEST], materials.dataset.declared
+    structures, folder = materials.scoring.structures, study.folder / "test_sets"
+    about, test, declared = _about_references(study, materials), materials.test[TEST], materials.dataset.declared
+    (folder / "references.json").unlink(missing_ok=True)  # stopped in between, everything is read again
     if about["strata"]:
         write_csv(reference_facts(test, structures, declared), folder / "facts.csv")
-    if places:
+    if about["annotators"]:
         found = annotator_agreement(test, materials.annotators, structures, declared)
         write_csv(found, folder / "annotators.csv")
-    write_json(record, about)
+    write_json(folder / "references.json", about)
 
 
-def is_scored(spec: PilotSpec) -> bool:
-    """Whether a completed run has been scored as it is asked for now."""
-    return (spec.folder / "scores.csv").is_file() and json_holds(spec.folder / "scoring.json", spec.scored_by())
+def are_references_kept(study: Study, materials: Materials) -> bool:
+    """Whether what the references say is on record as far as strata or annotators need it."""
+    about, folder = _about_references(study, materials), study.folder / "test_sets"
+    needed = ["facts.csv"] * about["strata"] + ["annotators.csv"] * bool(about["annotators"])
+    kept = all((folder / name).is_file() for name in needed)
+    return not needed or (kept and json_holds(folder / "references.json", about))
+
+
+def _about_references(study: Study, materials: Materials) -> dict[str, Any]:
+    """What the record of the references depends on."""
+    labels = {name: list(v) if isinstance(v, tuple) else [v] for name, v in materials.scoring.structures.items()}
+    places = {name: str(next(iter(found.values())).parent) for name, found in materials.annotators.items()}
+    return {"structures": labels, "strata": bool(study.settings.scores.strata), "annotators": places}
 
 
 def study_scores(study: Study) -> pd.DataFrame:
@@ -88,27 +94,6 @@ def scores_of(study: Study, run: RunFolder) -> pd.DataFrame:
             "Restore it, or delete the folder to repeat the run."
         )
     return table.assign(protocol=made)
-
-
-def outdated(settings: Settings, run: RunFolder) -> str | None:
-    """In what a run's scores differ from what is asked for now, in words; the references are not looked at."""
-    scores, annotators = settings.scores, sorted(one.name for one in settings.test.annotator)
-    try:
-        made = read_json(run.path / "scoring.json")
-        found = {"metrics": made["metrics"], **made["asked"], "annotators": sorted(made["annotators"])}
-        tolerances = dict(made["surface_tolerance_mm"])
-    except (InputError, TypeError, ValueError, KeyError):
-        return "scoring.json beside it cannot be read"
-    wanted = {
-        "metrics": scores.metrics,
-        "structures": scores.structures,
-        "unions": scores.unions,
-        "annotators": annotators,
-    }
-    changed = [key for key, value in wanted.items() if found.get(key) != value]
-    if any(tolerance != scores.tolerance(name) for name, tolerance in tolerances.items()):
-        changed.append("surface_tolerance_mm")
-    return ", ".join(changed) or None
 
 
 def _strata(study: Study, scores: pd.DataFrame) -> pd.DataFrame:

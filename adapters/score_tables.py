@@ -12,7 +12,7 @@ from rich.text import Text
 from ..forecast.run_agreement import MetricSummary, run_agreement
 from ..forecast.scores import CROSS_VALIDATION, TEST
 from .conclusion import Round
-from .metrics import METRICS
+from .metric_table import METRICS
 from .pooling import COUNTS, pooled_scores
 from .screen import plain_table, score_words
 

@@ -26,7 +26,7 @@ FEW = 16
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Simulated:
     """What is to be simulated."""
 
     terms: Terms
@@ -52,7 +52,7 @@ def known_policies() -> dict[str, Policy]:
     }
 
 
-def simulate(truths: Sequence[Truth], wanted: Wanted, console: Console) -> tuple[RenderableType, dict[str, Any]]:
+def simulate(truths: Sequence[Truth], wanted: Simulated, console: Console) -> tuple[RenderableType, dict[str, Any]]:
     """Play every truth under every policy and budget.
 
     Returns:
@@ -76,7 +76,7 @@ def _play(task: tuple[Truth, str, Terms, int]) -> Played:
     return play(truth, known_policies()[name], terms, seed)
 
 
-def _document(found: Sequence[Summary], wanted: Wanted) -> dict[str, Any]:
+def _document(found: Sequence[Summary], wanted: Simulated) -> dict[str, Any]:
     first, terms = found[0], wanted.terms
     needed = needed_cases(first.played, terms)
     truth = first.played[0].truth

@@ -177,8 +177,8 @@ def first_of(wish: Number | None, base: Number) -> Number:
     return base if wish is None else wish
 
 
-def whole_numbers(text: str, name: str) -> list[int]:
-    """Whole numbers >= 1 separated by commas.
+def whole_numbers(text: str, name: str, least: int = 1) -> list[int]:
+    """Whole numbers, none below `least`, separated by commas.
 
     Raises:
         InputError: Anything else.
@@ -187,6 +187,6 @@ def whole_numbers(text: str, name: str) -> list[int]:
         found = [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
         found = []
-    if not found or any(n < 1 for n in found):
-        raise InputError(f"--{name} must be whole numbers >= 1 separated by commas, found {text!r}.")
+    if not found or any(n < least for n in found):
+        raise InputError(f"--{name} must be whole numbers >= {least} separated by commas, found {text!r}.")
     return found

@@ -19,7 +19,7 @@ from .nnunet.preparation import PLANNERS, Preparation, check_preparation
 from .nnunet.scoring import Scoring, scored_structures
 from .nnunet.spec import FinishedModel, PilotSpec, RunStatus, protocol_hash, read_record, run_status
 from .nnunet.trainers import find_trainer
-from .run_folders import FINISHED, completed_runs, run_folder
+from .run_folders import FINISHED, RunFolder, completed_runs, run_folder
 from .sections import ArmSection
 from .study import Study
 from .testsets import ExtraTestSet, annotator_labels, extra_test_set, refuse_trained
@@ -259,6 +259,26 @@ def check_protocols(study: Study, materials: Materials) -> None:
     completed_specs(study, materials, device="cpu", workers=0)
 
 
+def spec_of(study: Study, materials: Materials, run: RunFolder, device: str, workers: int) -> PilotSpec:
+    """One run by its folder, done or not.
+
+    Raises:
+        InputError: No arm of that name, a size above the pool, or a finished run made under another protocol.
+    """
+    maker = _Maker(study, materials, study.settings.arm(run.arm), device, workers)
+    if run.draw == FINISHED:
+        found = [spec for spec in maker.finished() if spec.n == run.n]
+        if not found:
+            raise InputError(f"{run.path}: arm {run.arm} has no finished model of {run.n} cases any more.")
+        (spec,) = found
+    elif run.n > study.pool_sizes[-1]:
+        raise InputError(f"{run.path}: sizes must not exceed the pool of {study.pool_sizes[-1]} cases, found {run.n}.")
+    else:
+        spec = maker.check(run.n, run.draw) if run.check else maker.spec(run.n, run.draw)
+    check_protocol(spec, study)
+    return spec
+
+
 def completed_specs(study: Study, materials: Materials, device: str, workers: int) -> list[PilotSpec]:
     """Every run and schedule check that is complete, still asked for or not: all of them count.
 
@@ -318,6 +338,7 @@ class _Maker:
             pretrained=None if arm.pretrained is None else study.trained(arm.pretrained),
             boxes=None if crop is None or crop.test == "reference" else run_folder(study, crop.test, n, draw),
             tracking=study.settings.execution.tracking,
+            keep_models=n == study.sizes()[-1],
         )
 
     def check(self, n: int, draw: int) -> PilotSpec:
@@ -329,6 +350,7 @@ class _Maker:
             folder=run_folder(self._study, plain.arm, n, draw, check=True),
             training=training,
             protocol={**plain.protocol, "epochs": training.epochs},
+            keep_models=False,
         )
 
     def _extra(self, n: int, draw: int) -> tuple[str, ...]:

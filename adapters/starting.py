@@ -17,8 +17,8 @@ from ..forecast.pilots import FEWEST_RUNS, Design
 from .files import read_text
 from .initialise import create_study
 from .new_study import LENGTH, RUNS, NewStudy, TestChoice
+from .resources import preprocessed_gb
 from .sources import whole_numbers
-from .status import gigabytes_needed
 from .study import Study
 
 CHECK_RUNS = 4
@@ -189,7 +189,7 @@ def _cost_words(study: Study, seconds_per_iteration: float | None) -> str:
     return (
         f"Round 0: {draws * len(arms)} runs, {models * len(arms)} models"
         f"{' and the schedule check' if checked else ''}, {iterations} iterations: {hours}, one after another; "
-        f"about {gigabytes_needed(study):.2f} GB of preprocessed cases."
+        f"about {preprocessed_gb(study):.2f} GB of preprocessed cases."
     )
 
 

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-import statistics
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
+from rich.console import RenderableType
 
-from ..forecast.errors import InputError
+from ..forecast.errors import InputError, WorkError
+from .execution.batches import PREPARATION, last_entries, read_batches
+from .execution.scheduler import Queued, queue
 from .files import read_json
-from .loop import read_dataset_of
 from .nnunet.spec import RunStatus, read_record, run_status
-from .run_folders import FINISHED, completed_runs, left_arms, run_folder, run_folders
-from .run_scores import outdated
-from .screen import plain_table
-from .study import Study, is_running
-from .study_checks import check_planned, check_study
+from .resources import Pace, iterations, paces, preprocessed_gb, run_hours
+from .run_folders import FINISHED, RunFolder, left_arms, run_folder, run_folders
+from .scored_by import outdated
+from .status_report import status_report
+from .study import Study, is_running, read_dataset_of
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Who is working on the study."""
+
+    here: bool
+    """A `dicecast run` holds it."""
+    jobs: Mapping[str, Queued]
+    """The line of the queue of every run that a cluster has, by its folder within the study."""
+    problem: str | None
+    """Why the queue is not known."""
 
 
 def study_status(study: Study, *, planned: bool, replay: bool) -> tuple[RenderableType, dict[str, Any]]:
@@ -31,140 +43,152 @@ def study_status(study: Study, *, planned: bool, replay: bool) -> tuple[Renderab
     Returns:
         Report and document.
     """
-    running = is_running(study)
-    rows = [*_runs(study, running), *_checks(study, running)]
-    seconds = [row["seconds"] for row in rows if row["seconds"] is not None]
+    work = _work(study)
+    runs = [*_asked(study), *run_folders(study, check=True)]
+    records = {run.path: read_record(run.path) for run in runs if _is_recorded(run)}
+    rows = [_row(study, run, records.get(run.path), work) for run in runs]
+    completed = [records[run.path] for run, row in zip(runs, rows, strict=True) if row["status"] == "completed"]
+    pace = paces(study.settings, completed)
     due = [row for row in rows if row["status"] != RunStatus.COMPLETED.value]
-    at_once = sum(row["status"] == RunStatus.RUNNING.value for row in rows) or study.settings.execution.jobs or 1
     document: dict[str, Any] = {
         "study": str(study.folder),
-        "running": running,
+        "running": work.here,
+        "engine": study.settings.execution.engine,
         "n_annotated": study.pool_sizes[-1],
         "runs": rows,
         "due": len(due),
-        "to_score": sum(outdated(study.settings, run) is not None for run in completed_runs(study)),
+        "jobs": {state: sum(row["status"] == state for row in rows) for state in ("running", "queued")},
+        "preparation": _preparation(work),
+        "to_score": sum(
+            outdated(study.settings, run) is not None
+            for run, row in zip(runs, rows, strict=True)
+            if row["status"] == RunStatus.COMPLETED.value and not row["check"]
+        ),
         "left_arms": left_arms(study),
-        "hours_left": _hours(due, seconds, at_once),
+        "hours_due": _hours_due(study, due, pace),
+        "hours_left": None,
+        "hours_spent": sum(record.get("seconds_spent", 0.0) for record in records.values()) / 3600,
+        "paces": {arm: _pace_document(one) for arm, one in pace.items()},
+        "problem": work.problem,
     }
+    if document["hours_due"] is not None:
+        document["hours_left"] = document["hours_due"] / _at_once(study, document["jobs"]["running"], len(due))
     if planned:
-        dataset = read_dataset_of(study)
-        check_study(study, dataset)
-        check_planned(study, dataset)
-        known = set(study.cases.loc[study.cases["role"] != "unannotated", "case"]) | set(study.hidden)
-        document["new_cases"] = 0 if replay else len(set(dataset.cases) - known)
-        document["gigabytes"] = gigabytes_needed(study)
-        document["iterations"] = sum(_iterations(study, row) for row in due)
-    return _report(study, document), document
+        document |= _planned(study, due, replay)
+    return status_report(study, document), document
 
 
-def _hours(due: list[dict[str, Any]], seconds: list[float], at_once: int) -> float | None:
-    """From the runs done so far: nnU-Net's time per run does not depend on the number of cases."""
-    if not seconds:
-        return None
-    mean = statistics.mean(seconds)
-    left = sum(1 - (row["share_done"] or 0) for row in due)
-    return left * mean / 3600 / min(at_once, max(len(due), 1))
+def _planned(study: Study, due: Sequence[Mapping[str, Any]], replay: bool) -> dict[str, Any]:
+    """What `run` would check and take."""
+    from .study_checks import check_planned, check_study
 
-
-def _runs(study: Study, running: bool) -> list[dict[str, Any]]:
-    trained = [
-        (arm.name, n, draw)
-        for n in study.sizes()
-        for arm in study.settings.arms
-        for draw in range(study.settings.pilots.draws_at(n))
-    ]
-    finished = [(arm.name, arm.finished.n, FINISHED) for arm in study.settings.arms if arm.finished is not None]
-    asked = [_row(run_folder(study, *run), *run, running) for run in [*trained, *finished]]
-    others = [run for run in completed_runs(study) if (run.arm, run.n, run.draw) not in {*trained, *finished}]
-    return asked + [{**_row(run.path, run.arm, run.n, run.draw, running), "asked": False} for run in others]
-
-
-def _checks(study: Study, running: bool) -> list[dict[str, Any]]:
-    """Schedule checks that were begun: which there will be is known only before a decision."""
-    begun = run_folders(study, check=True)
-    return [{**_row(run.path, run.arm, run.n, run.draw, running), "check": True} for run in begun]
-
-
-def _iterations(study: Study, row: dict[str, Any]) -> int:
-    training = study.settings.arm(row["arm"]).training(study.settings.pilots)
-    return (
-        training.epochs * training.iterations * study.settings.pilots.models_at(row["n"]) * (2 if row["check"] else 1)
-    )
-
-
-def _row(folder: Path, arm: str, n: int, draw: int, running: bool) -> dict[str, Any]:
-    state, done, seconds, error = run_status(folder), None, None, None
-    if state is RunStatus.RUNNING:
-        try:
-            progress = read_json(folder / "progress.json")
-            done = progress["epochs_done"] / progress["epochs"]
-        except (InputError, TypeError, KeyError):  # it was completed between two looks
-            done = 1.0
-        state = state if running else RunStatus.PLANNED
-    elif state is not RunStatus.PLANNED:
-        made = read_record(folder)
-        seconds = sum(made["seconds"].values()) if "seconds" in made else None
-        error = made.get("error")
+    dataset = read_dataset_of(study)
+    check_study(study, dataset)
+    check_planned(study, dataset)
+    known = set(study.cases.loc[study.cases["role"] != "unannotated", "case"]) | set(study.hidden)
     return {
-        "arm": arm,
-        "n": n,
-        "draw": draw,
-        "check": False,
-        "asked": True,
-        "status": state.value,
-        "share_done": done,
-        "seconds": seconds,
-        "error": error,
+        "new_cases": 0 if replay else len(set(dataset.cases) - known),
+        "gigabytes": preprocessed_gb(study),
+        "iterations": sum(_iterations(study, row) for row in due),
     }
 
 
-def gigabytes_needed(study: Study) -> float:
-    """Disk space of preprocessed cases, about: float32 voxels and int16 labels, uncompressed, not resampled."""
-    voxels = study.cases.loc[study.cases["role"] != "unannotated", "voxels"].replace("", "0").astype(int).sum()
-    configurations = len({(arm.configuration, repr(arm.planning)) for arm in study.settings.arms})
-    extra = max((arm.extra_cases.ratio for arm in study.settings.arms if arm.extra_cases is not None), default=0.0)
-    return float(voxels) * 6 * configurations * (1 + extra) / 1e9
+def _work(study: Study) -> _Work:
+    """Who works on the study; asks SLURM only where something was handed to it."""
+    batches, problem, lines = read_batches(study.folder), None, []
+    try:
+        lines = queue([batch.name for batch in batches])
+    except WorkError as error:
+        problem = str(error)
+    found = {(line.name, line.index): line for line in lines}
+    places = last_entries(batches).items()
+    jobs = {run: found[batch.name, i] for run, (batch, i) in places if (batch.name, i) in found}
+    return _Work(is_running(study), {run: line for run, line in jobs.items() if not line.over}, problem)
 
 
-def _report(study: Study, document: dict[str, Any]) -> RenderableType:
-    rows = document["runs"]
-    title = f"{study.folder}: {document['n_annotated']} annotated cases"
-    table = plain_table(title, "arm", "cases", "draw", "status", "minutes", "", numbers=False)
-    styles = {"completed": "green", "running": "cyan", "failed": "red", "planned": "dim"}
-    for row in rows:
-        notes = ["schedule check"] if row["check"] else []
-        notes += [] if row["asked"] else ["no longer asked for, but counts"]
-        notes += [f"{row['share_done']:.0%} of its epochs"] if row["share_done"] is not None else []
-        notes += [row["error"]] if row["error"] else []
-        minutes = "" if row["seconds"] is None else f"{row['seconds'] / 60:.1f}"
-        word = "due" if row["status"] == "planned" else row["status"]
-        cells = (row["arm"], str(row["n"]), str(row["draw"]), Text(word, styles[row["status"]]), minutes)
-        table.add_row(*cells, "; ".join(notes))
-    return Group(table, *_summary(study, document))
+def _preparation(work: _Work) -> str | None:
+    """What the job that plans and preprocesses is doing, where there is one."""
+    line = work.jobs.get(PREPARATION)
+    return None if line is None else "queued" if line.state == "PENDING" else "running"
 
 
-def _summary(study: Study, document: dict[str, Any]) -> list[Text]:
-    rows, hours = document["runs"], document["hours_left"]
-    done = sum(row["status"] == "completed" for row in rows)
-    eta = "no run has finished yet, so their time is not known" if hours is None else f"about {hours:.2f} h left"
-    working = "A run is working in the study." if document["running"] else "No run is working in the study."
-    lines = [Text(f"{done} of {len(rows)} runs done, {document['due']} due; {eta}. {working}")]
-    if document["to_score"]:
-        lines.append(Text(f"{document['to_score']} runs will be scored anew: [scores] was changed since.", "yellow"))
-    for arm in document["left_arms"]:
-        lines.append(Text(f"The runs of arm {arm} count nowhere: study.toml does not name it any more.", "yellow"))
-    if study.settings.pilots.schedule_check:
-        text = "Before a decision, the smallest and the largest size of each arm are also trained twice as long."
-        lines.append(Text(text, "dim"))
-    if "iterations" in document:
-        lines.append(
-            Text(
-                f"{document['iterations']} training iterations are due (dicecast doctor --benchmark times one here); "
-                f"preprocessed cases take about {document['gigabytes']:.2f} GB."
-            )
-        )
-    if document.get("new_cases"):
-        lines.append(
-            Text(f"{document['new_cases']} newly annotated cases will join the pool, and its new size be trained.")
-        )
-    return lines
+def _is_recorded(run: RunFolder) -> bool:
+    return run_status(run.path) in (RunStatus.COMPLETED, RunStatus.FAILED)
+
+
+def _asked(study: Study) -> list[RunFolder]:
+    """The runs asked for now, and those that count although they are not."""
+    arms, sizes, pilots = study.settings.arms, study.sizes(), study.settings.pilots
+    keys = [(arm.name, n, draw) for n in sizes for arm in arms for draw in range(pilots.draws_at(n))]
+    keys += [(arm.name, arm.finished.n, FINISHED) for arm in arms if arm.finished is not None]
+    asked = [RunFolder(run_folder(study, *key), *key) for key in keys]
+    known = set(keys)
+    return asked + [run for run in run_folders(study) if (run.arm, run.n, run.draw) not in known and run.completed]
+
+
+def _row(study: Study, run: RunFolder, record: Mapping[str, Any] | None, work: _Work) -> dict[str, Any]:
+    line = work.jobs.get(run.path.relative_to(study.folder).as_posix())
+    state, done = run_status(run.path), None
+    word = state.value
+    if state is RunStatus.RUNNING:
+        done = _share_done(run)
+        word = state.value if work.here and line is None else RunStatus.PLANNED.value
+    if line is not None and state is not RunStatus.COMPLETED:
+        word = "queued" if line.state == "PENDING" else "running"
+    asked = run.check or run.draw == FINISHED or _is_asked(study, run)
+    return {
+        "arm": run.arm,
+        "n": run.n,
+        "draw": run.draw,
+        "check": run.check,
+        "asked": asked,
+        "status": word,
+        "share_done": done,
+        "seconds": None if record is None or "seconds" not in record else sum(record["seconds"].values()),
+        "error": None if record is None or word in ("queued", "running") else record.get("error"),
+        "job": None if line is None else f"{line.job}_{line.index}",
+    }
+
+
+def _is_asked(study: Study, run: RunFolder) -> bool:
+    return run.n in study.sizes() and run.draw < study.settings.pilots.draws_at(run.n)
+
+
+def _share_done(run: RunFolder) -> float:
+    try:
+        progress = read_json(run.path / "progress.json")
+        return float(progress["epochs_done"] / progress["epochs"])
+    except (InputError, TypeError, KeyError):  # it was completed between two looks
+        return 1.0
+
+
+def _iterations(study: Study, row: Mapping[str, Any]) -> int:
+    return iterations(study.settings, row["arm"], row["n"], check=row["check"])
+
+
+def _hours_due(study: Study, due: Sequence[Mapping[str, Any]], pace: Mapping[str, Pace]) -> float | None:
+    """Hours of training left, one run after another; of arms not measured yet, at the pace of the slowest one."""
+    if due and not pace:
+        return None
+    slowest = max(pace.values(), key=lambda one: one.seconds_per_iteration, default=None)
+    total = 0.0
+    for row in due:
+        own = pace.get(row["arm"], slowest)
+        assert own is not None
+        left = 1 - (row["share_done"] or 0.0)
+        total += left * run_hours(study.settings, row["arm"], row["n"], own, check=row["check"])
+    return total
+
+
+def _at_once(study: Study, running: int, due: int) -> int:
+    """Runs beside each other, as far as one can tell."""
+    return max(1, min(running or study.settings.execution.jobs or 1, due))
+
+
+def _pace_document(pace: Pace) -> dict[str, Any]:
+    return {
+        "seconds_per_iteration": pace.seconds_per_iteration,
+        "memory_gb": pace.memory_gb,
+        "device_memory_gb": pace.device_memory_gb,
+        "runs": pace.runs,
+    }

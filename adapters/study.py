@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from filelock import FileLock, Timeout
 from ..forecast.errors import InputError
 from ..forecast.selection import choose_cases
 from .files import read_json, write_json
+from .nnunet.dataset import NnunetDataset, read_dataset
 from .nnunet.folders import located
 from .settings import Settings, read_settings
 from .tables import read_csv, write_csv
@@ -161,6 +164,23 @@ def open_study(folder: Path) -> Study:
     return Study(folder, settings, read_cases(folder / "cases.csv"))
 
 
+def read_dataset_of(study: Study) -> NnunetDataset:
+    """The dataset of a study, with every case the study knows.
+
+    Raises:
+        InputError: The folder moved, or a case of the study is gone.
+    """
+    dataset = read_dataset(study.dataset)
+    known = study.cases.loc[study.cases["role"] != "unannotated", "case"]
+    gone = sorted(set(known) - set(dataset.cases))
+    if gone:
+        raise InputError(
+            f"{dataset.folder}: case {gone[0]!r} of this study is no longer in the dataset ({len(gone)} missing). "
+            "Put it back: the test set and the pool must stay as they were."
+        )
+    return dataset
+
+
 def read_cases(path: Path) -> pd.DataFrame:
     """Read `cases.csv`.
 
@@ -200,20 +220,23 @@ def locked(study: Study) -> Iterator[None]:
     Raises:
         InputError: Another `run` works in the same study.
     """
-    lock = FileLock(study.folder / ".lock")
+    lock, note = FileLock(study.folder / ".lock"), study.folder / "running.json"
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=1.0, poll_interval=0.05)  # whoever only looks lets go at once
     except Timeout as error:
         raise InputError(
-            f"{study.folder}: another `dicecast run` is working in this study. Wait for it, or stop it first."
+            f"{study.folder}: another `dicecast run` is working in this study. Wait for it, or stop it first with: "
+            f"dicecast cancel {study.folder}"
         ) from error
     except OSError as error:
         raise InputError(
             f"{study.folder}: must be writable, found: {error.strerror}. Check its permissions."
         ) from error
     try:
+        write_json(note, {"host": socket.gethostname(), "pid": os.getpid()})
         yield
     finally:
+        note.unlink(missing_ok=True)
         lock.release()
 
 
@@ -250,6 +273,8 @@ def _round_document(path: Path) -> dict[str, Any]:
 
 def is_running(study: Study) -> bool:
     """Whether a `run` is working in the study now."""
+    if not (study.folder / "running.json").is_file():
+        return False
     lock = FileLock(study.folder / ".lock")
     try:
         lock.acquire(timeout=0)
@@ -259,3 +284,12 @@ def is_running(study: Study) -> bool:
         return False
     lock.release()
     return False
+
+
+def holder(folder: Path) -> dict[str, Any] | None:
+    """Host and process id of the `run` that works in a study; None where none does, or it has just ended."""
+    try:
+        found = read_json(folder / "running.json")
+        return {"host": str(found["host"]), "pid": int(found["pid"])}
+    except (InputError, TypeError, KeyError, ValueError):
+        return None

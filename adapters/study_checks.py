@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from ..forecast.errors import InputError
-from ..forecast.strata import UNITS, stratification
-from .metrics import METRICS
+from ..forecast.stratification import UNITS, stratification
+from .metric_table import METRICS
 from .nnunet.dataset import NnunetDataset, check_like, read_dataset
 from .run_folders import completed_runs
 from .specs import check_arms, check_protocols, materials_of, structures_of

@@ -40,14 +40,16 @@ from pathlib import Path
 import pandas as pd
 
 from dicecast.adapters.examples.phantom import write_phantom
-from dicecast.adapters.execution import Task, open_workers
+from dicecast.adapters.execution.slots import single_threaded
+from dicecast.adapters.execution.workers import Task, open_workers
 from dicecast.adapters.initialise import create_study
-from dicecast.adapters.loop import RunOptions, Watchers, read_dataset_of, run_study
+from dicecast.adapters.loop import RunOptions, Watchers, run_study
 from dicecast.adapters.new_study import NewStudy
 from dicecast.adapters.nnunet.environment import THREADS
-from dicecast.adapters.nnunet.pilot import run_pilot
+from dicecast.adapters.nnunet.pilot import do_run
+from dicecast.adapters.places import Wanted
 from dicecast.adapters.specs import materials_of, pilot_specs
-from dicecast.adapters.study import Study
+from dicecast.adapters.study import Study, read_dataset_of
 
 FOLDS, BATCH, FEATURES, RATE = 2, 12, 16, 0.003
 PHASES = {"plan": "check, plan, preprocess", "train": "train", "predict": "predict", "score": "score"}
@@ -109,7 +111,8 @@ def dicecast_grid(folder: Path, phantom: Path, grid: Grid) -> tuple[Study, Secon
         training={**training, "optimiser": "AdamW", "learning_rate": RATE},
     )
     study = create_study(asked).study
-    run_study(study, RunOptions(jobs=1, device="cpu"), Watchers(step=lambda *done: steps.append(time.perf_counter())))
+    options = RunOptions(wanted=Wanted(engine="local", jobs=1, device="cpu"))
+    run_study(study, options, Watchers(step=lambda *done: steps.append(time.perf_counter())))
     taken = {"total": time.perf_counter() - steps[0], "plan": steps[-1] - steps[0]}
     runs = [json.loads(path.read_text())["seconds"] for path in folder.glob("runs/*/*/*/run.json")]
     for phase, name in (("train", "training"), ("predict", "prediction"), ("score", "scoring")):
@@ -199,8 +202,8 @@ def throughput(study: Study, folder: Path) -> None:
     for jobs in (1, 2):
         due = [dataclasses.replace(spec, folder=folder / f"jobs{jobs}" / f"n{spec.n}") for spec in specs]
         start = time.perf_counter()
-        with open_workers(jobs, single_threaded=True) as pool:
-            pool.run([Task(spec.name, run_pilot, (spec,)) for spec in due]).raise_first()
+        with open_workers(single_threaded(jobs)) as pool:
+            pool.run([Task(spec.name, do_run, (spec,)) for spec in due]).raise_first()
         taken.append(time.perf_counter() - start)
     words = f"two runs one after another {taken[0]:.1f} s, beside each other {taken[1]:.1f} s"
     print(f"{words}: {taken[0] / taken[1]:.2f} times the throughput")

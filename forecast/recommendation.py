@@ -24,7 +24,8 @@ from .pilots import Design, next_pilots
 from .posterior import Posterior
 from .preposterior import cost_after_pilots
 from .promises import Promise, promise_at
-from .stability import RoundSummary, Tolerances, round_stability
+from .stability import RoundSummary, round_stability
+from .tolerances import Tolerances
 from .types import Interval
 from .verdict import SURE
 

@@ -13,7 +13,11 @@ import math
 import os
 import platform
 import shutil
+import socket
+import sys
 import time
+import traceback
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,30 +30,47 @@ from ...forecast.errors import DicecastError, WorkError
 from ...forecast.scores import CROSS_VALIDATION
 from ..files import json_holds, storage_errors, write_json, write_with
 from ..tables import write_csv
+from .attempt import Attempt, StoppedError, SupersededError, attempt, stopping, tidy
 from .dataset import CaseFiles
 from .environment import nnunet_environment, output_to
 from .network import pilot_plans
 from .preparation import case_folder, read_plans
 from .scoring import physical, score_case, score_folder
-from .spec import PilotSpec, RunStatus, fold_splits, protocol_hash
+from .spec import PilotSpec, RunStatus, fold_splits, is_scored, protocol_hash, run_status
 
 LOGGED = ("train_losses", "val_losses", "epoch_start_timestamps", "epoch_end_timestamps")
 """What is kept of nnU-Net's training log."""
 Splits = list[tuple[list[str], list[str]]]
 
 
-def run_pilot(spec: PilotSpec) -> None:
-    """Do one pilot run, resuming what an earlier attempt left.
+def do_run(spec: PilotSpec) -> None:
+    """Do what is left of one run: train and predict, or score anew, or nothing.
+
+    Waits while another attempt works in the run folder, and leaves the folder to one that takes over.
 
     Raises:
+        StoppedError: This process was asked to stop; doing the run again goes on from the checkpoint.
         StorageError: The disk is full.
         WorkError: Training or prediction failed; the message names the log.
     """
-    log = spec.folder / "log.txt"
+    with output_to(spec.folder / "log.txt"):
+        try:
+            with attempt(spec.folder) as held:
+                if run_status(spec.folder) is not RunStatus.COMPLETED:
+                    (spec.folder / "run.json").unlink(missing_ok=True)  # that of a failed attempt
+                    _run_pilot(spec, held)
+                elif not is_scored(spec):
+                    score_run(spec)
+                tidy(spec.folder, keep_models=spec.keep_models)
+        except SupersededError:
+            print("another attempt has taken over this run", flush=True)
+
+
+def _run_pilot(spec: PilotSpec, held: Attempt) -> None:
+    """Do a whole run, resuming what an earlier attempt left; says so in `run.json` where it fails."""
     try:
         with (
             storage_errors(spec.workspace.parent),
-            output_to(log),
             nnunet_environment(
                 spec.workspace,
                 spec.folder / "models",
@@ -58,34 +79,38 @@ def run_pilot(spec: PilotSpec) -> None:
                 tracking=spec.tracking,
             ),
         ):
-            _run(spec)
-    except DicecastError:
+            _run(spec, held)
+    except (DicecastError, SupersededError, StoppedError):
         raise
     except Exception as error:
+        held.check()  # its files may have been taken away by the attempt that took over
+        if stopping():  # its augmentation workers may have ended before it
+            raise StoppedError from error
+        traceback.print_exc()
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        _record(spec, RunStatus.FAILED, error=reason)
+        _record(spec, held, RunStatus.FAILED, error=reason)
+        log = spec.folder / "log.txt"
         raise WorkError(f"pilot run {spec.name} failed: {reason}. Its log is {log}; run again to retry it.") from error
 
 
 def score_run(spec: PilotSpec) -> None:
-    """Score the kept predictions of a run anew; nothing is trained or predicted."""
+    """Score the kept predictions of a run; nothing is trained or predicted."""
     from .checks import reader_of
 
-    with output_to(spec.folder / "log.txt"):
-        test_sets: dict[str, Mapping[str, CaseFiles]] = dict(spec.test)
-        held = spec.folder / "predictions" / CROSS_VALIDATION
-        if held.is_dir():
-            ending = str(spec.declared["file_ending"])
-            test_sets[CROSS_VALIDATION] = {c: f for c, f in spec.cases.items() if (held / f"{c}{ending}").is_file()}
-        ending, reader = str(spec.declared["file_ending"]), reader_of(spec.declared)
-        place = (spec.folder / "predictions", spec.annotators, ending, reader)
-        found = pd.concat(
-            [
-                score_folder(*place, {name: cases}, spec.scoring.quick if name == CROSS_VALIDATION else spec.scoring)
-                for name, cases in test_sets.items()
-            ],
-            ignore_index=True,
-        )
+    test_sets: dict[str, Mapping[str, CaseFiles]] = dict(spec.test)
+    held = spec.folder / "predictions" / CROSS_VALIDATION
+    if held.is_dir():
+        ending = str(spec.declared["file_ending"])
+        test_sets[CROSS_VALIDATION] = {c: f for c, f in spec.cases.items() if (held / f"{c}{ending}").is_file()}
+    ending, reader = str(spec.declared["file_ending"]), reader_of(spec.declared)
+    place = (spec.folder / "predictions", spec.annotators, ending, reader)
+    found = pd.concat(
+        [
+            score_folder(*place, {name: cases}, spec.scoring.quick if name == CROSS_VALIDATION else spec.scoring)
+            for name, cases in test_sets.items()
+        ],
+        ignore_index=True,
+    )
     keys: dict[str, Any] = {
         "n_cases": spec.n,
         "arm": spec.arm,
@@ -97,7 +122,7 @@ def score_run(spec: PilotSpec) -> None:
     write_json(spec.folder / "scoring.json", spec.scored_by())
 
 
-def _run(spec: PilotSpec) -> None:
+def _run(spec: PilotSpec, held: Attempt) -> None:
     import torch
 
     device = torch.device(spec.device)
@@ -110,12 +135,13 @@ def _run(spec: PilotSpec) -> None:
         predict_finished(spec, spec.finished, device)
         score_run(spec)
         seconds = {"prediction": round(time.time() - started, 1)}
-        _record(spec, RunStatus.COMPLETED, seconds=seconds, model=spec.finished.document(), training=None, seed=None)
+        found: dict[str, Any] = {"model": spec.finished.document(), "training": None, "seed": None}
+        _record(spec, held, RunStatus.COMPLETED, seconds=seconds, **found)
         return
     _start_over_if_changed(spec)
     plans = pilot_plans(read_plans(spec.workspace, spec.preparation), spec.configuration, spec.training, spec.arm)
     splits = fold_splits(tuple(spec.cases), spec.folds, spec.seed, spec.patient)
-    models = [_train(spec, plans, fold, *split, device) for fold, split in enumerate(splits)]
+    models = [_train(spec, held, plans, fold, *split, device) for fold, split in enumerate(splits)]
     _plot_losses(spec, models)
     started = time.time()
     _predict(spec, plans, [model.checkpoint for model in models], splits, device)
@@ -125,6 +151,7 @@ def _run(spec: PilotSpec) -> None:
     seconds = {"training": sum(epochs), "prediction": predicted - started, "scoring": time.time() - predicted}
     _record(
         spec,
+        held,
         RunStatus.COMPLETED,
         device=str(device),
         deterministic=device.type == "cpu" and spec.augmentation_workers == 0,
@@ -132,9 +159,9 @@ def _run(spec: PilotSpec) -> None:
         train_losses=[[x if math.isfinite(x) else None for x in one.losses["train_losses"]] for one in models],
         seconds={name: round(value, 1) for name, value in seconds.items()},
         seconds_per_iteration=round(float(np.median(epochs)) / spec.training.iterations, 4),
+        memory_gb=_memory(device),
         versions=_versions(),
     )
-    (spec.folder / "progress.json").unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -158,7 +185,13 @@ def _start_over_if_changed(spec: PilotSpec) -> None:
 
 
 def _train(
-    spec: PilotSpec, plans: dict[str, Any], fold: int, train: list[str], validate: list[str], device: Any
+    spec: PilotSpec,
+    held: Attempt,
+    plans: dict[str, Any],
+    fold: int,
+    train: list[str],
+    validate: list[str],
+    device: Any,
 ) -> _Model:
     """Train one fold, or pick up where it stopped."""
     from .trainer import pilot_trainer, seed_everything
@@ -170,24 +203,30 @@ def _train(
     trainer = pilot_trainer(spec.trainer)(private, spec.configuration, fold, dict(spec.declared), device)
     trainer.training_cases, trainer.validation_cases, trainer.seed = sorted([*train, *spec.extra]), validate, seed
     trainer.configure(settings)
-    trainer.on_epoch = lambda finished: _progress(spec, fold * settings.epochs + finished)
+    before = fold * settings.epochs
+    trainer.on_epoch = lambda finished, saved: _progress(spec, held, before + finished, before + saved)
     trainer.initialize()
     output = Path(trainer.output_folder)
     final, latest = output / "checkpoint_final.pth", output / "checkpoint_latest.pth"
-    if final.is_file():
+    if _is_sound(final):
         trainer.load_checkpoint(str(final))
     else:
-        if latest.is_file():
+        if _is_sound(latest):
             trainer.load_checkpoint(str(latest))
         elif spec.pretrained is not None:
             from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 
             load_pretrained_weights(trainer.network, str(spec.pretrained))
-        _progress(spec, fold * settings.epochs + trainer.current_epoch)
+        _progress(spec, held, before + trainer.current_epoch, before + trainer.current_epoch)
         trainer.run_training()
     log = {name: trainer.logger.get_value(name, step=None) for name in LOGGED}
     seconds = [float(end - start) for start, end in zip(log[LOGGED[2]], log[LOGGED[3]], strict=True)]
     return _Model(final, {name: [float(loss) for loss in log[name]] for name in LOGGED[:2]}, seconds)
+
+
+def _is_sound(checkpoint: Path) -> bool:
+    """Whether a checkpoint is there in full; torch writes zip files, whose end comes last."""
+    return checkpoint.is_file() and zipfile.is_zipfile(checkpoint)
 
 
 def _predict(spec: PilotSpec, plans: dict[str, Any], checkpoints: list[Path], splits: Splits, device: Any) -> None:
@@ -273,15 +312,18 @@ def _plot_losses(spec: PilotSpec, models: list[_Model]) -> None:
     write_with(spec.folder / "losses.png", lambda path: figure.savefig(path, dpi=100))
 
 
-def _progress(spec: PilotSpec, done: int) -> None:
+def _progress(spec: PilotSpec, held: Attempt, done: int, saved: int) -> None:
+    """Tell how far the training is; stops an attempt that another one has taken over."""
+    held.check()
     write_json(
         spec.folder / "progress.json",
-        {"epochs_done": done, "epochs": spec.epochs, "pid": os.getpid(), "time": time.time()},
+        {"epochs_done": done, "epochs_saved": saved, "epochs": spec.epochs, "pid": os.getpid(), "time": time.time()},
     )
 
 
-def _record(spec: PilotSpec, status: RunStatus, **found: Any) -> None:
+def _record(spec: PilotSpec, held: Attempt, status: RunStatus, **found: Any) -> None:
     """Write `run.json`; once it says `completed`, the run is never repeated."""
+    held.check()
     write_json(
         spec.folder / "run.json",
         {
@@ -297,9 +339,27 @@ def _record(spec: PilotSpec, status: RunStatus, **found: Any) -> None:
             "training": dataclasses.asdict(spec.training),
             "notes": list(spec.notes),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "host": socket.gethostname(),
+            "attempts": held.number,
+            "seconds_spent": round(held.seconds, 1),
             **found,
         },
     )
+
+
+def _memory(device: Any) -> dict[str, float]:
+    """Most memory that this process held so far, GB; of an accelerator what torch reserved."""
+    import torch
+
+    found = {}
+    if sys.platform != "win32":
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        found["host"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, 2)
+    if device.type == "cuda":
+        found["device"] = round(torch.cuda.max_memory_reserved() / 1e9, 2)
+    return found
 
 
 def _versions() -> dict[str, str]:

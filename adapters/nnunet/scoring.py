@@ -15,7 +15,8 @@ import pandas as pd
 
 from ...forecast.errors import InputError
 from ...forecast.scores import TEST
-from ..metrics import METRICS, case_scores
+from ..metric_table import METRICS
+from ..metrics import case_scores
 from .dataset import CaseFiles, Label, NnunetDataset
 
 NO_SPACING = 999

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...forecast.errors import InputError
-from ..files import read_json
+from ..files import json_holds, read_json
 from ..sections import TrainingSettings
 from .dataset import CaseFiles
 from .preparation import Preparation
-from .scoring import Scoring
+
+if TYPE_CHECKING:  # scoring takes long to import, and status reads no scores
+    from .scoring import Scoring
 
 PILOT = "Pilot_"
 """What the class of a pilot's trainer is called before the trainer's own name."""
@@ -115,6 +116,8 @@ class PilotSpec:
     tracking: str = "none"
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What a reader of the run should know."""
+    keep_models: bool = True
+    """Whether the trained models stay once the run is complete."""
 
     @property
     def name(self) -> str:
@@ -135,6 +138,16 @@ class PilotSpec:
     def epochs(self) -> int:
         """Epochs of all fold models together; at least 1, so that shares of it can be told."""
         return max(1, self.models * self.training.epochs)
+
+
+def is_scored(spec: PilotSpec) -> bool:
+    """Whether a completed run has been scored as it is asked for now."""
+    return (spec.folder / "scores.csv").is_file() and json_holds(spec.folder / "scoring.json", spec.scored_by())
+
+
+def is_done(spec: PilotSpec) -> bool:
+    """Whether nothing is left to do for a run."""
+    return run_status(spec.folder) is RunStatus.COMPLETED and is_scored(spec)
 
 
 def protocol_hash(protocol: Mapping[str, Any]) -> str:
@@ -203,8 +216,3 @@ def fold_splits(
     order = np.random.default_rng(seed).permutation(patients)
     held = [sorted(c for c in cases if owner[c] in set(map(str, part))) for part in np.array_split(order, parts)]
     return [(sorted(set(cases) - set(part)), part) for part in held[: min(folds, parts)]]
-
-
-def remove_checkpoints(folder: Path) -> None:
-    """Free the disk of a completed run; its scores and predictions stay."""
-    shutil.rmtree(folder / "models", ignore_errors=True)

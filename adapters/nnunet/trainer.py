@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,9 +17,14 @@ import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from ..files import TEMPORARY
 from ..sections import TrainingSettings
+from .attempt import StoppedError, stopping
 from .spec import PILOT
 from .trainers import trainer_class
+
+SAVE_SECONDS = 300.0
+"""A killed training loses at most about this much, or the epoch it was in."""
 
 
 class _Pilot:
@@ -49,8 +55,10 @@ class _Pilot:
     momentum: float | None = None
     precision: str | None = None
     ends_epochs_itself: bool = False
-    on_epoch: Callable[[int], None] = staticmethod(lambda epoch: None)
-    """Called with the number of finished epochs."""
+    on_epoch: Callable[[int, int], None] = staticmethod(lambda finished, saved: None)
+    """Called with the number of finished epochs, and how many of them are in the last checkpoint."""
+    saved_epochs: int = 0
+    saved_at: float = 0.0
 
     def configure(self, settings: TrainingSettings) -> None:
         """Take over a pilot's settings; what they leave open stays the trainer's own."""
@@ -117,19 +125,41 @@ class _Pilot:
             )
         if self.ends_epochs_itself:
             super().on_epoch_end()  # type: ignore[misc]
-            self.on_epoch(self.current_epoch)
-            return
-        self.logger.log("epoch_end_timestamps", time.time(), self.current_epoch)
-        finished = self.current_epoch + 1
-        if finished % self.save_every == 0 and finished < self.num_epochs:
-            self.save_checkpoint(os.path.join(self.output_folder, "checkpoint_latest.pth"))
+        else:
+            self.logger.log("epoch_end_timestamps", time.time(), self.current_epoch)
+            self.current_epoch += 1
+        finished = self.current_epoch
+        stop = stopping() and finished < self.num_epochs
+        if stop or (finished < self.num_epochs and self._save_is_due()):
+            self._save_latest(finished)
+        self.on_epoch(finished, self.saved_epochs)
+        if stop:
+            raise StoppedError
+
+    def _save_is_due(self) -> bool:
+        due = self.current_epoch % self.save_every == 0 or time.monotonic() - self.saved_at > SAVE_SECONDS
+        return due and self.saved_epochs < self.current_epoch  # a trainer may just have done so itself
+
+    def _save_latest(self, finished: int) -> None:
+        """Write a checkpoint to go on from; nnU-Net puts down one epoch more than it is in."""
+        self.current_epoch = finished - 1
+        self.save_checkpoint(os.path.join(self.output_folder, "checkpoint_latest.pth"))
         self.current_epoch = finished
-        self.on_epoch(finished)
+
+    def on_train_start(self) -> None:
+        """Stock; the time to the next checkpoint starts."""
+        super().on_train_start()  # type: ignore[misc]
+        self.saved_epochs, self.saved_at = self.current_epoch, time.monotonic()
 
     def save_checkpoint(self, filename: str) -> None:
-        """Write beside the target and rename: torch.save is not atomic."""
-        super().save_checkpoint(filename + ".writing")  # type: ignore[misc]
-        os.replace(filename + ".writing", filename)
+        """Write a neighbour of its own name, have it on the disk, and rename: torch.save is not atomic."""
+        draft = f"{filename}{TEMPORARY}{socket.gethostname()}-{os.getpid()}"
+        super().save_checkpoint(draft)  # type: ignore[misc]
+        with open(draft, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(draft, filename)
+        if os.path.basename(filename) != "checkpoint_best.pth":
+            self.saved_epochs, self.saved_at = self.current_epoch + 1, time.monotonic()
 
     def plot_network_architecture(self) -> None:
         """Not needed, and it wants graphviz."""

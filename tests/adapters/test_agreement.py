@@ -15,7 +15,7 @@ from rich.console import Console
 from scipy import stats
 
 from dicecast.adapters.agreement import agreement
-from dicecast.adapters.metrics import METRICS
+from dicecast.adapters.metric_table import METRICS
 from dicecast.adapters.nnunet.scoring import annotated_by
 from dicecast.adapters.screen import as_text
 from dicecast.adapters.sources import Wishes

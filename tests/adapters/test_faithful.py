@@ -55,15 +55,16 @@ def first_losses(train, *arguments):
 """Stops a training after a few steps and tells their losses; whatever trains inherits nnU-Net's `train_step`."""
 
 OURS = f"""{RECORDER}
-from dicecast.adapters.execution import open_workers
+from dicecast.adapters.execution.slots import single_threaded
+from dicecast.adapters.execution.workers import open_workers
 from dicecast.adapters.initialise import create_study
 from dicecast.adapters.new_study import NewStudy
-from dicecast.adapters.loop import read_dataset_of
-from dicecast.adapters.nnunet.pilot import run_pilot
+from dicecast.adapters.nnunet.pilot import do_run
 from dicecast.adapters.nnunet.preparation import read_plans
 from dicecast.adapters.nnunet.spec import fold_splits
 from dicecast.adapters.prepare import prepare
 from dicecast.adapters.specs import pilot_specs
+from dicecast.adapters.study import read_dataset_of
 
 
 def main(folder):
@@ -78,7 +79,7 @@ def main(folder):
             folds=5,
         )
     ).study
-    with open_workers(1, single_threaded=True) as pool:
+    with open_workers(single_threaded(1)) as pool:
         materials = prepare(study, read_dataset_of(study), pool, lambda *progress: None)
     (spec,) = pilot_specs(study, materials, "cpu", 0)
     train, validate = fold_splits(tuple(spec.cases), spec.folds, spec.seed)[0]
@@ -86,7 +87,7 @@ def main(folder):
         "seed": spec.seed,
         "split": {{"train": train, "val": validate}},
         "plans": read_plans(study.workspace, spec.preparation),
-        "losses": first_losses(run_pilot, spec),
+        "losses": first_losses(do_run, spec),
     }}
     (folder / "ours.json").write_text(json.dumps(found))
 

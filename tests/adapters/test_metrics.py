@@ -11,7 +11,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from dicecast.adapters.metrics import DEFAULT_METRICS, METRICS, Score, case_scores, check_metrics, pooled
+from dicecast.adapters.metric_table import DEFAULT_METRICS, METRICS
+from dicecast.adapters.metrics import Score, case_scores, check_metrics, pooled
 from dicecast.forecast.errors import InputError
 from dicecast.forecast.scores import DICE_LIKE
 from dicecast.forecast.types import BoolArray

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicecast.adapters.files import write_json
+from dicecast.adapters.nnunet.attempt import tidy
 from dicecast.adapters.nnunet.dataset import Label
 from dicecast.adapters.nnunet.scoring import Scoring, score_case
-from dicecast.adapters.nnunet.spec import RunStatus, fold_splits, protocol_hash, remove_checkpoints, run_status
+from dicecast.adapters.nnunet.spec import RunStatus, fold_splits, protocol_hash, run_status
 from dicecast.forecast.errors import InputError
 
 STRUCTURES: Mapping[str, Label] = {"kidney": 1, "tumour": 2, "both": (1, 2)}
@@ -181,12 +182,13 @@ def test_scores_alone_do_not_make_a_run_complete(tmp_path: Path) -> None:
     assert run_status(tmp_path) is not RunStatus.COMPLETED
 
 
-def test_removing_checkpoints_keeps_scores_and_predictions(tmp_path: Path) -> None:
-    for name in ("models/fold_0/checkpoint_final.pth", "predictions/test/a.nii.gz", "scores.csv", "run.json"):
+def test_tidying_a_completed_run_keeps_scores_and_predictions(tmp_path: Path) -> None:
+    left = ("models/fold_0/checkpoint_final.pth", "progress.json", "attempt.json", ".lock")
+    for name in (*left, "predictions/test/a.nii.gz", "scores.csv", "run.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    remove_checkpoints(tmp_path)
-    remove_checkpoints(tmp_path)
+    tidy(tmp_path, keep_models=False)
+    tidy(tmp_path, keep_models=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["predictions", "run.json", "scores.csv"]
 
 

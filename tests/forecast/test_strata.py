@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from dicecast.forecast.errors import InputError
 from dicecast.forecast.scores import validate_scores
-from dicecast.forecast.strata import Stratification, strata_of, stratification, with_strata
+from dicecast.forecast.strata import strata_of, with_strata
+from dicecast.forecast.stratification import Stratification, stratification
 
 
 def facts(volumes: dict[str, list[Any]], **columns: list[Any]) -> pd.DataFrame:

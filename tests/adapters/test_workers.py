@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from dicecast.adapters.execution import Outcome, Task, Workers, default_jobs, open_workers
+from dicecast.adapters.execution.slots import cores, single_threaded, slots_of
+from dicecast.adapters.execution.workers import Outcome, Task, Workers, open_workers
 from dicecast.adapters.files import read_json, write_text
 from dicecast.forecast.errors import DicecastError, InputError, StorageError, WorkError
 
@@ -31,7 +32,7 @@ def errors(outcome: Outcome) -> dict[str, DicecastError]:
 
 
 def run(tasks: list[Task], jobs: int = 1) -> Outcome:
-    with open_workers(jobs, single_threaded=True) as workers:
+    with open_workers(single_threaded(jobs)) as workers:
         return workers.run(tasks)
 
 
@@ -70,7 +71,7 @@ def test_a_worker_that_dies_is_told_as_failed_work_and_keeps_what_was_done() -> 
 
 
 def test_workers_that_died_between_two_lists_of_tasks_are_failed_work_or_replaced() -> None:
-    with open_workers(1, single_threaded=True) as workers:
+    with open_workers(single_threaded(1)) as workers:
         workers.run([SOUND])
         for process in multiprocessing.active_children():
             process.kill()
@@ -86,7 +87,7 @@ def test_interrupting_ends_a_working_worker_at_once() -> None:
         raise KeyboardInterrupt
 
     started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), open_workers(1, single_threaded=True) as workers:
+    with pytest.raises(KeyboardInterrupt), open_workers(single_threaded(1)) as workers:
         workers.run([Task("a long sleep", time.sleep, (120.0,))], interrupt)
     assert time.monotonic() - started < 30
     assert not multiprocessing.active_children()
@@ -102,7 +103,7 @@ def test_single_threaded_workers_use_one_thread_and_leave_the_parent_as_it_was()
 
 def test_watch_sees_the_work_grow_to_the_whole() -> None:
     seen: list[int] = []
-    with open_workers(1, single_threaded=True) as workers:
+    with open_workers(single_threaded(1)) as workers:
         workers.run([SOUND, Task("a nap", time.sleep, (1.2,)), SOUND], lambda outcome: seen.append(len(outcome.done)))
     assert seen == sorted(seen)
     assert seen[-1] == 3
@@ -110,7 +111,7 @@ def test_watch_sees_the_work_grow_to_the_whole() -> None:
 
 
 def test_no_tasks_start_no_worker() -> None:
-    with open_workers(2, single_threaded=True) as workers:
+    with open_workers(single_threaded(2)) as workers:
         outcome = workers.run([])
         assert not multiprocessing.active_children()
     assert outcome == Outcome()
@@ -124,12 +125,12 @@ def test_the_first_failure_is_raised_as_what_it_is_and_counts_the_others() -> No
 
 
 def test_an_accelerator_takes_one_training_and_a_cpu_one_per_core() -> None:
-    assert default_jobs("cuda") == default_jobs("mps") == 1
-    assert 1 <= default_jobs("cpu") <= (os.cpu_count() or 1)
+    assert len(slots_of("cuda", None, ["0"], 1)) == len(slots_of("mps", None, [], 1)) == 1
+    assert 1 <= len(slots_of("cpu", None, [], 1)) == cores() <= (os.cpu_count() or 1)
 
 
 def test_workers_is_only_made_by_open_workers_and_refuses_work_after_it() -> None:
-    with open_workers(1, single_threaded=True) as workers:
+    with open_workers(single_threaded(1)) as workers:
         assert isinstance(workers, Workers)
     with pytest.raises(RuntimeError):
         workers.run([SOUND])

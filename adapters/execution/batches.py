@@ -1,0 +1,110 @@
+"""What was handed to SLURM, on disk before it is: which task of which job is which run.
+
+The tasks of an array share one name, so SLURM alone cannot tell them apart. Each batch has a folder `jobs/<name>` in
+the study with its `batch.json`, and what submitit and SLURM write for it; it goes when all its runs are complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from ...forecast.errors import InputError
+from ..files import read_json, write_json
+
+PREPARATION = "preparation"
+"""The task that plans and preprocesses."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One task of a batch."""
+
+    run: str
+    """Run folder within the study, or `preparation`."""
+    saved: int
+    """Epochs in its checkpoints when it was handed over."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tasks that were handed over together."""
+
+    folder: Path
+    entries: tuple[Entry, ...]
+    submitted: float
+    """When, seconds since 1970."""
+    job: str | None = None
+    """SLURM's job id; None until it is known."""
+
+    @property
+    def name(self) -> str:
+        """Name of the job; no other batch has it."""
+        return self.folder.name
+
+    def write(self) -> None:
+        """Put it on disk."""
+        document = {"job": self.job, "submitted": self.submitted, "tasks": [asdict(entry) for entry in self.entries]}
+        write_json(self.folder / "batch.json", document)
+
+    def with_job(self, job: str) -> Batch:
+        """The batch with its job id, which is put on disk."""
+        found = replace(self, job=job)
+        found.write()
+        return found
+
+    def log(self, index: int) -> Path:
+        """What the job of a task printed."""
+        task = f"{self.job}_{index}" if len(self.entries) > 1 else str(self.job)
+        return self.folder / f"{task}_0_log.out"
+
+    def remove(self) -> None:
+        """Forget it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def new_batch(study: Path, entries: Sequence[Entry]) -> Batch:
+    """A batch under a new name, put on disk."""
+    key = hashlib.sha256(str(study).encode()).hexdigest()[:8]
+    batch = Batch(study / "jobs" / f"dicecast-{key}-{uuid.uuid4().hex[:8]}", tuple(entries), time.time())
+    batch.write()
+    return batch
+
+
+def read_batches(study: Path) -> list[Batch]:
+    """Every batch that is not forgotten, the oldest first.
+
+    Raises:
+        InputError: A `batch.json` cannot be read.
+    """
+    found = [_batch(path) for path in study.glob("jobs/*/batch.json")]
+    return sorted(found, key=lambda batch: batch.submitted)
+
+
+def _batch(path: Path) -> Batch:
+    document = read_json(path)
+    try:
+        entries = tuple(Entry(str(task["run"]), int(task["saved"])) for task in document["tasks"])
+        return Batch(path.parent, entries, float(document["submitted"]), document["job"])
+    except (TypeError, KeyError, ValueError) as error:
+        raise InputError(
+            f"{path}: must be what dicecast wrote of a submission, found something else. Delete {path.parent}; its "
+            "runs are then handed over again."
+        ) from error
+
+
+def last_entries(batches: Sequence[Batch]) -> Mapping[str, tuple[Batch, int]]:
+    """The last batch and index of every run."""
+    return {entry.run: (batch, index) for batch in batches for index, entry in enumerate(batch.entries)}
+
+
+def tries(batches: Sequence[Batch], run: str, saved: int) -> int:
+    """How often in a row a run was handed over with as many epochs as it has now."""
+    handed = [entry.saved for batch in batches for entry in batch.entries if entry.run == run]
+    last = next((i for i, one in enumerate(reversed(handed)) if one != saved), len(handed))
+    return last

@@ -1,0 +1,284 @@
+"""The engine of a SLURM cluster: submitit hands arrays of runs over; nothing of ours has to stay alive.
+
+SLURM is asked who is in the queue, never whether a run went well. A job that ended too early, or that SLURM lost, costs
+nothing but time: whoever comes next goes on from the checkpoint, or finds the run complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...forecast.errors import InputError, WorkError
+from ..nnunet.attempt import saved_epochs
+from ..nnunet.spec import PilotSpec, RunStatus, run_status
+from ..sections import ExecutionSection, minutes
+from . import scheduler
+from .batches import PREPARATION, Batch, Entry, last_entries, new_batch, read_batches, tries
+from .cluster_task import ClusterTask
+from .engine import Job, JobState
+
+GRACE = 60.0
+"""Seconds for a result to show on this node after its job ended well, and for a new job to show in the queue."""
+NOTICE = 180
+"""Seconds before a time limit that a training is asked to write a checkpoint; at most a quarter of the limit."""
+ENDLESS = 10_000
+"""Time limits that submitit lets a run hit; `ClusterTask` looks whether it gets further."""
+CANCELLING = 60.0
+"""Seconds to wait for cancelled jobs to end."""
+PAUSES = (2.0, 30.0)
+"""Seconds between looks at the queue, at first and later."""
+
+
+def require_submitit() -> Any:
+    """Submitit, where it is installed.
+
+    Raises:
+        InputError: It is not; names the extra.
+    """
+    try:
+        import submitit
+    except ImportError as error:
+        raise InputError(
+            "--engine slurm needs submitit, which is not installed here. Install it with pip install 'dicecast[slurm]'."
+        ) from error
+    return submitit
+
+
+class SlurmEngine:
+    """Runs as tasks of SLURM arrays."""
+
+    retries_errors = True
+
+    def __init__(self, study: Path, settings: ExecutionSection, notice: Callable[[str], None]) -> None:
+        """Re-attach to what was handed over before.
+
+        Args:
+            study: Study folder.
+            settings: How jobs are submitted.
+            notice: Told when the controller does not answer, and when it does again.
+        """
+        self._study, self._settings, self._notice = study, settings, notice
+        self._batches = read_batches(study)
+        self._jobs: dict[Path, Job] = {}
+        self._ended: dict[str, float] = {}
+        self._reachable = True
+
+    def submit(self, specs: Sequence[PilotSpec]) -> None:
+        """See `Engine`."""
+        self.hand_over([self._entry(spec.folder) for spec in specs])
+
+    def submit_preparation(self) -> None:
+        """Hand over planning and preprocessing."""
+        self.hand_over([Entry(PREPARATION, 0)])
+
+    def _entry(self, folder: Path) -> Entry:
+        return Entry(folder.relative_to(self._study).as_posix(), saved_epochs(folder))
+
+    def hand_over(self, entries: Sequence[Entry]) -> None:
+        """Submit tasks as one array, or as few as there must be.
+
+        Raises:
+            WorkError: SLURM refused, or did not answer.
+        """
+        size = scheduler.largest_array()
+        for start in range(0, len(entries), size):
+            batch = new_batch(self._study, entries[start : start + size])
+            self._batches.append(batch)
+            self._submit_batch(batch)
+
+    def _submit_batch(self, batch: Batch) -> None:
+        executor = self._executor(batch)
+        try:
+            with executor.batch():  # an array; of one task, a plain job
+                jobs = [executor.submit(self._task(entry)) for entry in batch.entries]
+        except Exception as error:
+            self._refused(batch, error)
+            return
+        self._keep(batch.with_job(str(jobs[0].job_id).partition("_")[0]))
+
+    def _refused(self, batch: Batch, error: Exception) -> None:
+        """A submission that failed: forget it, unless SLURM has it all the same or does not say."""
+        words = " ".join(str(error).split())
+        if any(line.name == batch.name for line in scheduler.queue([batch.name])):
+            return  # the next look finds its job id
+        batch.remove()
+        self._batches.remove(batch)
+        raise WorkError(f"SLURM did not take {len(batch.entries)} task(s): {words}") from error
+
+    def _keep(self, changed: Batch) -> None:
+        self._batches = [changed if batch.folder == changed.folder else batch for batch in self._batches]
+
+    def _task(self, entry: Entry) -> ClusterTask:
+        limit = minutes(self._settings.slurm.time)
+        return ClusterTask(self._study, entry.run, limit * 60, self._notice_seconds)
+
+    @property
+    def _notice_seconds(self) -> int:
+        return min(NOTICE, minutes(self._settings.slurm.time) * 15)
+
+    def _executor(self, batch: Batch) -> Any:
+        submitit = require_submitit()
+        executor = submitit.SlurmExecutor(folder=batch.folder, max_num_timeout=ENDLESS)
+        preparation = any(entry.run == PREPARATION for entry in batch.entries)
+        executor.update_parameters(
+            job_name=batch.name, signal_delay_s=self._notice_seconds, **parameters(self._settings, preparation)
+        )
+        return executor
+
+    def poll(self, seconds: float) -> Mapping[Path, Job]:
+        """See `Engine`; while the controller does not answer, everything is taken to be in the queue."""
+        time.sleep(seconds)
+        try:
+            lines = scheduler.queue([batch.name for batch in self._batches])
+        except scheduler.UnreachableError as error:
+            self._tell(str(error))
+            self._jobs = {path: Job(JobState.QUEUED, "the controller does not answer") for path in self._places()}
+            return self._jobs
+        self._tell(None)
+        self._adopt(lines)
+        found = {(line.name, line.index): line for line in lines}
+        self._jobs = {
+            self._study / run: self._job(batch, index, found.get((batch.name, index)))
+            for run, (batch, index) in last_entries(self._batches).items()
+        }
+        return self._jobs
+
+    def _places(self) -> list[Path]:
+        return [self._study / run for run in last_entries(self._batches)]
+
+    def _tell(self, problem: str | None) -> None:
+        if problem is not None and self._reachable:
+            self._notice(f"{problem}. Jobs go on without it; waiting.")
+        if problem is None and not self._reachable:
+            self._notice("SLURM's controller answers again.")
+        self._reachable = problem is None
+
+    def _adopt(self, lines: Sequence[scheduler.Queued]) -> None:
+        """Learn the job id of a batch whose submitter was ended before it could write it down."""
+        known = {line.name: line.job for line in lines}
+        for batch in [one for one in self._batches if one.job is None and one.name in known]:
+            changed = batch.with_job(known[batch.name])
+            self._mend(changed)
+            self._keep(changed)
+
+    def _mend(self, batch: Batch) -> None:
+        """Write what submitit had not put in its place yet; the job waits for it."""
+        from submitit.core.utils import DelayedSubmission
+
+        for index, entry in enumerate(batch.entries):
+            task = f"{batch.job}_{index}" if len(batch.entries) > 1 else str(batch.job)
+            path = batch.folder / f"{task}_submitted.pkl"
+            if not path.exists():
+                submission = DelayedSubmission(self._task(entry))
+                submission.set_timeout(minutes(self._settings.slurm.time), ENDLESS)
+                submission.dump(path)
+
+    def _job(self, batch: Batch, index: int, line: scheduler.Queued | None) -> Job:
+        if line is None:
+            new = batch.job is None and time.time() - batch.submitted < GRACE
+            return Job(JobState.QUEUED if new else JobState.OVER, "its job is gone from the queue")
+        name = f"job {line.job}_{line.index}" if len(batch.entries) > 1 else f"job {line.job}"
+        if line.stuck:
+            scheduler.cancel([name.removeprefix("job ")])
+            return Job(JobState.OVER, f"{name} would never have started ({line.reason})")
+        if not line.over:
+            running = line.state != "PENDING"
+            return Job(JobState.RUNNING if running else JobState.QUEUED, name if running else f"{name}, {line.reason}")
+        if line.state == "COMPLETED" and self._just_ended(name):
+            return Job(JobState.RUNNING, f"{name} has ended")
+        return Job(JobState.OVER, f"{name} ended as {line.state}")
+
+    def _just_ended(self, name: str) -> bool:
+        """Whether a result may still be on its way through the file system."""
+        return time.monotonic() - self._ended.setdefault(name, time.monotonic()) < GRACE
+
+    def tries(self, folder: Path) -> int:
+        """See `Engine`."""
+        return tries(self._batches, folder.relative_to(self._study).as_posix(), saved_epochs(folder))
+
+    def pause(self, seconds: float) -> float:
+        """See `Engine`; the longer the work takes, the less often SLURM is asked."""
+        return min(max(seconds / 20, PAUSES[0]), PAUSES[1])
+
+    def log_of(self, run: str) -> Path | None:
+        """What the last job of a run printed."""
+        found = last_entries(self._batches).get(run)
+        return None if found is None else found[0].log(found[1])
+
+    def forget_done(self) -> None:
+        """Forget the batches whose every run is complete, and take what is left of them out of the queue."""
+        done = [batch for batch in self._batches if all(self._complete(entry) for entry in batch.entries)]
+        with contextlib.suppress(scheduler.UnreachableError):  # the next call does it
+            self._forget(done)
+
+    def _complete(self, entry: Entry) -> bool:
+        folder = self._study / entry.run
+        if entry.run == PREPARATION:
+            return not self._jobs.get(folder, Job(JobState.OVER)).alive
+        return run_status(folder) is RunStatus.COMPLETED
+
+    def forget_lost(self) -> None:
+        """Forget the batches that nobody is working on any more, and with them how often runs were tried."""
+        self.poll(0)
+        alive = {path for path, job in self._jobs.items() if job.alive}
+        self._forget([b for b in self._batches if not alive & {self._study / entry.run for entry in b.entries}])
+
+    def cancel(self) -> list[str]:
+        """Take every job out of the queue and wait until it has ended.
+
+        Returns:
+            Runs that were queued or running.
+
+        Raises:
+            UnreachableError: The controller does not answer.
+            WorkError: Jobs did not end in time.
+        """
+        batches = {batch.name: batch for batch in self._batches}
+        alive = [line for line in scheduler.queue(batches) if not line.over]
+        runs = [batches[line.name].entries[line.index].run for line in alive]
+        self._forget(self._batches)
+        return runs
+
+    def _forget(self, batches: Collection[Batch]) -> None:
+        """End the jobs of batches, then remove what is known of them."""
+        chosen = list(batches)
+        names = [batch.name for batch in chosen]
+        end = time.monotonic() + CANCELLING
+        while alive := [line for line in scheduler.queue(names) if not line.over]:
+            if time.monotonic() > end:
+                raise WorkError(f"{len(alive)} job(s), {alive[0].job} among them, did not end within {CANCELLING:g} s.")
+            scheduler.cancel(sorted({line.job for line in alive}))
+            time.sleep(1.0)
+        for batch in chosen:
+            batch.remove()
+        self._batches = [batch for batch in self._batches if batch not in chosen]
+
+
+def parameters(settings: ExecutionSection, preparation: bool) -> dict[str, Any]:
+    """Submitit's parameters for what `study.toml` asks for.
+
+    Args:
+        settings: The section.
+        preparation: For planning and preprocessing, which needs no GPU.
+    """
+    asked = settings.slurm
+    partition = asked.cpu_partition if preparation and asked.cpu_partition is not None else asked.partition
+    options = {name.replace("_", "-"): value for name, value in asked.options.items()}
+    found = {
+        "partition": partition,
+        "account": asked.account,
+        "qos": asked.qos,
+        "time": minutes(asked.time),
+        "gres": None if preparation else settings.gres,
+        "cpus_per_task": settings.cpus,
+        "setup": asked.setup or None,
+        "additional_parameters": {"requeue": True, **({"mem": asked.mem} if asked.mem else {}), **options},
+        "stderr_to_stdout": True,
+    }
+    if settings.jobs is not None:
+        found["array_parallelism"] = settings.jobs
+    return {name: value for name, value in found.items() if value is not None}
