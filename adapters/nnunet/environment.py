@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+COMPILE = "nnUNet_compile"
+"""nnU-Net's switch for torch.compile."""
 
 
 @contextlib.contextmanager
@@ -21,7 +23,7 @@ def nnunet_environment(
         folder: Holds `raw` and `preprocessed`.
         results: Where trained models go.
         augmentation_workers: `nnUNet_n_proc_DA`; 0 augments in the training process (planning needs 1).
-        compile_network: `nnUNet_compile`; of use on CUDA only.
+        compile_network: `nnUNet_compile`; of use on CUDA only, and off where the user's environment says so.
         tracking: `wandb` lets nnU-Net report there; otherwise a switch the user's environment holds is overruled.
     """
     wanted = {
@@ -29,11 +31,16 @@ def nnunet_environment(
         "nnUNet_preprocessed": str(folder / "preprocessed"),
         "nnUNet_results": str(results),
         "nnUNet_n_proc_DA": str(augmentation_workers),
-        "nnUNet_compile": "t" if compile_network else "f",
+        COMPILE: "t" if compile_network and is_compiling_wanted() else "f",
         "nnUNet_wandb_enabled": "1" if tracking == "wandb" else "0",
     }
     with environment(wanted):
         yield
+
+
+def is_compiling_wanted() -> bool:
+    """Whether the user's environment leaves torch.compile on, as nnU-Net does."""
+    return os.environ.get(COMPILE, "t").lower() in ("t", "true", "1")
 
 
 @contextlib.contextmanager
