@@ -503,7 +503,7 @@ class SlurmSection:
     gres: str | None = None
     """`gpu:1` unless left out with device = "cpu"."""
     cpus: int | None = None
-    """CPU cores of a job; by default 8 beside a GPU, else 1. Augmentation takes as many processes, at most 12."""
+    """CPU cores of a job; by default 12 beside a GPU, else 1. As many processes augment, at most 12."""
     mem: str | None = None
     setup: list[str] = field(default_factory=list)
     """Shell lines before the training: modules, environments."""
@@ -567,4 +567,4 @@ class ExecutionSection:
     @property
     def cpus(self) -> int:
         """Cores that a job asks SLURM for."""
-        return self.slurm.cpus or (1 if self.device == "cpu" else 8)
+        return self.slurm.cpus or (1 if self.device == "cpu" else 12)
