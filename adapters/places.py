@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from ..forecast.errors import InputError, WorkError
@@ -96,7 +95,7 @@ class SlurmPlace:
         while preparation_left(study, dataset):
             job = self.engine.poll(0).get(place)
             if job is None or not job.alive:
-                self._submit_preparation(study)
+                self._submit_preparation(study, "" if job is None else job.words)
                 continue
             if not waited:
                 self._notice(f"planning and preprocessing: {job.words or job.state.value}. Interrupting is safe.")
@@ -108,25 +107,17 @@ class SlurmPlace:
         step(f"preparation {JobState.RUNNING.value}", 1, 1)
         return prepare(study, dataset, self._workers, step)
 
-    def _submit_preparation(self, study: Study) -> None:
+    def _submit_preparation(self, study: Study, words: str) -> None:
         if self.engine.tries(study.folder / PREPARATION) >= TRIES:
-            log = self.engine.log_of(PREPARATION)
             raise WorkError(
-                f"{study.folder}: planning and preprocessing ended {TRIES} times without a result: {_last_words(log)}. "
-                f"Its log is {log}; mend the cause, then run with --retry."
+                f"{study.folder}: planning and preprocessing ended {TRIES} times without a result ({words}). Mend the "
+                f"cause, then run with --retry. The logs are in {study.folder / 'jobs'}."
             )
         self.engine.submit_preparation()
 
     def tidy(self) -> None:
         """Forget the batches whose runs are complete."""
         self.engine.forget_done()
-
-
-def _last_words(log: Path | None) -> str:
-    """The last line of a log that says something."""
-    lines = log.read_text("utf-8", "replace").splitlines() if log is not None and log.is_file() else []
-    said = [line.strip() for line in lines if line.strip() and not line.startswith(("srun:", "slurmstepd:"))]
-    return said[-1] if said else "it printed nothing"
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from ..files import read_json, write_json
 
 PREPARATION = "preparation"
 """The task that plans and preprocesses."""
+SLURM_SAYS = ("srun:", "slurmstepd:", "submitit ")
+"""Beginnings of lines that are about the job and not from it."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,13 @@ class Batch:
         """What the job of a task printed."""
         task = f"{self.job}_{index}" if len(self.entries) > 1 else str(self.job)
         return self.folder / f"{task}_0_log.out"
+
+    def last_words(self, index: int) -> str:
+        """The last line of a task's log that says something; empty where there is none."""
+        path = self.log(index)
+        lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
+        said = [line.strip() for line in lines if line.strip() and not line.startswith(SLURM_SAYS)]
+        return said[-1] if said else ""
 
     def remove(self) -> None:
         """Forget it."""

@@ -41,6 +41,8 @@ class Engine(Protocol):
 
     retries_errors: bool
     """Whether another try may land on another machine, so that an error is worth one."""
+    way_on: str
+    """What the user does about a run that was given up."""
 
     def submit(self, specs: Sequence[PilotSpec]) -> None:
         """Hand over runs.

@@ -52,6 +52,7 @@ class SlurmEngine:
     """Runs as tasks of SLURM arrays."""
 
     retries_errors = True
+    way_on = "mend the cause, then run with --retry"
 
     def __init__(self, study: Path, settings: ExecutionSection, notice: Callable[[str], None]) -> None:
         """Re-attach to what was handed over before.
@@ -65,6 +66,7 @@ class SlurmEngine:
         self._batches = read_batches(study)
         self._jobs: dict[Path, Job] = {}
         self._ended: dict[str, float] = {}
+        self._endings: dict[str, str] = {}
         self._reachable = True
 
     def submit(self, specs: Sequence[PilotSpec]) -> None:
@@ -186,11 +188,19 @@ class SlurmEngine:
             scheduler.cancel([name.removeprefix("job ")])
             return Job(JobState.OVER, f"{name} would never have started ({line.reason})")
         if not line.over:
-            running = line.state != "PENDING"
-            return Job(JobState.RUNNING if running else JobState.QUEUED, name if running else f"{name}, {line.reason}")
+            waiting = line.state == "PENDING"
+            why = f", {line.reason}" if waiting and line.reason != "None" else ""
+            return Job(JobState.QUEUED if waiting else JobState.RUNNING, f"{name}{why}")
         if line.state == "COMPLETED" and self._just_ended(name):
             return Job(JobState.RUNNING, f"{name} has ended")
-        return Job(JobState.OVER, f"{name} ended as {line.state}")
+        return Job(JobState.OVER, self._ending(batch, index, f"{name} ended as {line.state}"))
+
+    def _ending(self, batch: Batch, index: int, words: str) -> str:
+        """How a job ended, with what it said last; its log is read once."""
+        if words not in self._endings:
+            said = batch.last_words(index)
+            self._endings[words] = f"{words}: {said}" if said else words
+        return self._endings[words]
 
     def _just_ended(self, name: str) -> bool:
         """Whether a result may still be on its way through the file system."""
@@ -204,11 +214,6 @@ class SlurmEngine:
         """See `Engine`; the longer the work takes, the less often SLURM is asked."""
         return min(max(seconds / 20, PAUSES[0]), PAUSES[1])
 
-    def log_of(self, run: str) -> Path | None:
-        """What the last job of a run printed."""
-        found = last_entries(self._batches).get(run)
-        return None if found is None else found[0].log(found[1])
-
     def forget_done(self) -> None:
         """Forget the batches whose every run is complete, and take what is left of them out of the queue."""
         done = [batch for batch in self._batches if all(self._complete(entry) for entry in batch.entries)]
@@ -216,10 +221,8 @@ class SlurmEngine:
             self._forget(done)
 
     def _complete(self, entry: Entry) -> bool:
-        folder = self._study / entry.run
-        if entry.run == PREPARATION:
-            return not self._jobs.get(folder, Job(JobState.OVER)).alive
-        return run_status(folder) is RunStatus.COMPLETED
+        """Whether a task is done; runs that are handed over prove that the preparation is."""
+        return entry.run == PREPARATION or run_status(self._study / entry.run) is RunStatus.COMPLETED
 
     def forget_lost(self) -> None:
         """Forget the batches that nobody is working on any more, and with them how often runs were tried."""
@@ -256,6 +259,8 @@ class SlurmEngine:
         for batch in chosen:
             batch.remove()
         self._batches = [batch for batch in self._batches if batch not in chosen]
+        with contextlib.suppress(OSError):  # there are others, or there is none
+            (self._study / "jobs").rmdir()
 
 
 def parameters(settings: ExecutionSection, preparation: bool) -> dict[str, Any]:

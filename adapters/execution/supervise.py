@@ -119,15 +119,15 @@ class _Supervisor:
             return WorkError(f"pilot run {spec.name} needs the predictions of {spec.boxes}, which failed.")
         if job is None:
             return None
-        error = job.error or _recorded(spec)
+        error = job.error or _recorded(spec, self._engine.way_on)
         if error is not None and not self._engine.retries_errors:
             return error
         if self._engine.tries(spec.folder) < TRIES:
             return None
         return error or WorkError(
             f"pilot run {spec.name} ended {TRIES} times without a result ({job.words or 'no word why'}), most often "
-            f"for want of memory: fewer runs at the same time need less. Its log is {spec.folder / 'log.txt'}; run "
-            "the same command again to go on."
+            f"for want of memory: fewer runs at the same time need less. Its log is {spec.folder / 'log.txt'}; "
+            f"{self._engine.way_on}."
         )
 
     def _standing(self, jobs: Mapping[Path, Job], due: list[PilotSpec], refused: WorkError | None) -> Standing:
@@ -150,10 +150,10 @@ class _Supervisor:
         return standing
 
 
-def _recorded(spec: PilotSpec) -> WorkError | None:
+def _recorded(spec: PilotSpec, way_on: str) -> WorkError | None:
     """The failure that an attempt put on record."""
     if run_status(spec.folder) is not RunStatus.FAILED:
         return None
     reason = read_record(spec.folder).get("error", "no reason given")
     log = spec.folder / "log.txt"
-    return WorkError(f"pilot run {spec.name} failed: {reason}. Its log is {log}; run again to retry it.")
+    return WorkError(f"pilot run {spec.name} failed: {reason}. Its log is {log}; {way_on}.")
