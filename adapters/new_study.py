@@ -130,10 +130,25 @@ select = "random"  # "stratified": the annotated cases get the mix of all cases 
 # by = ["site", "scanner"]
 
 [execution]
-engine = "local"
+engine = "local"   # or "slurm": a cluster
 device = "auto"    # "cpu", "cuda" or "mps"
-# jobs = 2         # trainings at the same time; by default one per CPU core, or one on an accelerator
+# jobs = 2         # trainings at the same time; by default one per CPU core or GPU, on a cluster as many as it starts
+# gpus = [0, 1]    # of this machine; by default all that CUDA_VISIBLE_DEVICES lets through
+# runs_per_gpu = 1 # trainings that share a GPU of this machine
+{pace}
 # tracking = "wandb"   # let nnU-Net report to Weights & Biases; off unless asked for here
+
+# [execution.slurm]    # what a job asks for; the cluster's default where left out
+# partition = "gpu"
+# account = "radiology"
+# qos = "normal"
+# time = "24:00:00"    # or minutes; a training that reaches it goes on from its checkpoint
+# gres = "gpu:1"       # by default, unless device = "cpu"
+# cpus = 12            # of them as many augment
+# mem = "32G"
+# cpu_partition = "cpu"   # for planning and preprocessing, which need no GPU
+# setup = ["module load cuda", "source ~/venv/bin/activate"]   # shell lines before the training
+# options = {{ constraint = "a100" }}   # of sbatch, by their long names
 """
 """The commented `study.toml`."""
 
@@ -168,6 +183,8 @@ class NewStudy:
     arm_training: Mapping[str, Mapping[str, int | float | str]] = field(default_factory=dict)
     """Training settings of one configuration that differ from `training`."""
     schedule_check: bool = True
+    seconds_per_iteration: float | None = None
+    """Measured elsewhere; what trainings take is predicted by it until a first one is done."""
     progress: Callable[[int, int], None] = lambda done, total: None
     """Called with the number of cases looked into."""
 
@@ -196,10 +213,16 @@ def study_toml(asked: NewStudy, name: str, dataset: NnunetDataset, sizes: Sequen
     }
     return TEMPLATE.format(
         **{key: toml_value(value) for key, value in values.items()},
+        pace=_pace_toml(asked.seconds_per_iteration),
         other_metrics=", ".join(name for name in METRICS if name not in (*DEFAULT_METRICS, *PRESENCE)),
         optional="\n".join(optional),
         arms="\n\n".join(_arm_toml(asked, configuration) for configuration in asked.configurations),
     )
+
+
+def _pace_toml(seconds: float | None) -> str:
+    shown = "# seconds_per_iteration = 0.2" if seconds is None else f"seconds_per_iteration = {toml_value(seconds)}"
+    return f"{shown}   # measured elsewhere, for what is predicted before a first run"
 
 
 def _arm_toml(asked: NewStudy, configuration: str) -> str:

@@ -304,6 +304,7 @@ class _Maker:
         self._preparation = preparation_of(study, arm, materials.dataset)
         self._protocol = protocol_of(study, arm, materials, self._preparation)
         self._device, self._workers = device, workers
+        self._largest, self._patient = study.sizes()[-1], study.patient
 
     def spec(self, n: int, draw: int) -> PilotSpec:
         """The run of one size and draw."""
@@ -317,7 +318,7 @@ class _Maker:
             n=n,
             draw=draw,
             cases={case: materials.dataset.cases[case] for case in study.ordering(draw)[:n]},
-            patient=study.patient,
+            patient=self._patient,
             folds=pilots.folds,
             rules=tuple(pilots.rules),
             cross_validation=pilots.cross_validation,
@@ -338,7 +339,7 @@ class _Maker:
             pretrained=None if arm.pretrained is None else study.trained(arm.pretrained),
             boxes=None if crop is None or crop.test == "reference" else run_folder(study, crop.test, n, draw),
             tracking=study.settings.execution.tracking,
-            keep_models=n == study.sizes()[-1],
+            keep_models=n == self._largest,
         )
 
     def check(self, n: int, draw: int) -> PilotSpec:

@@ -82,6 +82,7 @@ def new_study(
         settings=settings,
         cases_table=cases,
         training=given,
+        seconds_per_iteration=seconds_per_iteration,
         **parsed,
     )
     return dataclasses.replace(asked, runs=runs_for(gpu_hours, seconds_per_iteration, asked))

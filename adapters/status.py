@@ -12,7 +12,7 @@ from ..forecast.errors import InputError, WorkError
 from .execution.batches import PREPARATION, last_entries, read_batches
 from .execution.scheduler import Queued, queue
 from .files import read_json
-from .nnunet.spec import RunStatus, read_record, run_status
+from .nnunet.spec import RunStatus, run_state
 from .resources import Pace, iterations, paces, preprocessed_gb, run_hours
 from .run_folders import FINISHED, RunFolder, left_arms, run_folder, run_folders
 from .scored_by import outdated
@@ -32,6 +32,14 @@ class _Work:
     """Why the queue is not known."""
 
 
+class _Seen:
+    """A run and what its folder says; read once."""
+
+    def __init__(self, run: RunFolder, *, asked: bool = True) -> None:
+        self.run, self.asked = run, asked
+        self.status, self.record = run_state(run.path)
+
+
 def study_status(study: Study, *, planned: bool, replay: bool) -> tuple[RenderableType, dict[str, Any]]:
     """Every run with its state.
 
@@ -44,11 +52,10 @@ def study_status(study: Study, *, planned: bool, replay: bool) -> tuple[Renderab
         Report and document.
     """
     work = _work(study)
-    runs = [*_asked(study), *run_folders(study, check=True)]
-    records = {run.path: read_record(run.path) for run in runs if _is_recorded(run)}
-    rows = [_row(study, run, records.get(run.path), work) for run in runs]
-    completed = [records[run.path] for run, row in zip(runs, rows, strict=True) if row["status"] == "completed"]
-    pace = paces(study.settings, completed)
+    seen = _seen(study)
+    rows = [_row(study, one, work) for one in seen]
+    records = [one.record for one in seen if one.record is not None]
+    pace = paces(study.settings, [record for record in records if record["status"] == RunStatus.COMPLETED.value])
     due = [row for row in rows if row["status"] != RunStatus.COMPLETED.value]
     document: dict[str, Any] = {
         "study": str(study.folder),
@@ -60,14 +67,14 @@ def study_status(study: Study, *, planned: bool, replay: bool) -> tuple[Renderab
         "jobs": {state: sum(row["status"] == state for row in rows) for state in ("running", "queued")},
         "preparation": _preparation(work),
         "to_score": sum(
-            outdated(study.settings, run) is not None
-            for run, row in zip(runs, rows, strict=True)
-            if row["status"] == RunStatus.COMPLETED.value and not row["check"]
+            outdated(study.settings, one.run) is not None
+            for one in seen
+            if one.status is RunStatus.COMPLETED and not one.run.check
         ),
         "left_arms": left_arms(study),
         "hours_due": _hours_due(study, due, pace),
         "hours_left": None,
-        "hours_spent": sum(record.get("seconds_spent", 0.0) for record in records.values()) / 3600,
+        "hours_spent": sum(record.get("seconds_spent", 0.0) for record in records) / 3600,
         "paces": {arm: _pace_document(one) for arm, one in pace.items()},
         "problem": work.problem,
     }
@@ -112,46 +119,39 @@ def _preparation(work: _Work) -> str | None:
     return None if line is None else "queued" if line.state == "PENDING" else "running"
 
 
-def _is_recorded(run: RunFolder) -> bool:
-    return run_status(run.path) in (RunStatus.COMPLETED, RunStatus.FAILED)
-
-
-def _asked(study: Study) -> list[RunFolder]:
-    """The runs asked for now, and those that count although they are not."""
+def _seen(study: Study) -> list[_Seen]:
+    """The runs asked for now, those that count although they are not, and the schedule checks that were begun."""
     arms, sizes, pilots = study.settings.arms, study.sizes(), study.settings.pilots
     keys = [(arm.name, n, draw) for n in sizes for arm in arms for draw in range(pilots.draws_at(n))]
     keys += [(arm.name, arm.finished.n, FINISHED) for arm in arms if arm.finished is not None]
-    asked = [RunFolder(run_folder(study, *key), *key) for key in keys]
+    asked = [_Seen(RunFolder(run_folder(study, *key), *key)) for key in keys]
     known = set(keys)
-    return asked + [run for run in run_folders(study) if (run.arm, run.n, run.draw) not in known and run.completed]
+    others = [_Seen(run, asked=False) for run in run_folders(study) if (run.arm, run.n, run.draw) not in known]
+    checks = [_Seen(run) for run in run_folders(study, check=True)]
+    return [*asked, *(one for one in others if one.status is RunStatus.COMPLETED), *checks]
 
 
-def _row(study: Study, run: RunFolder, record: Mapping[str, Any] | None, work: _Work) -> dict[str, Any]:
+def _row(study: Study, one: _Seen, work: _Work) -> dict[str, Any]:
+    run, record = one.run, one.record
     line = work.jobs.get(run.path.relative_to(study.folder).as_posix())
-    state, done = run_status(run.path), None
-    word = state.value
-    if state is RunStatus.RUNNING:
+    word, done = one.status.value, None
+    if one.status is RunStatus.RUNNING:
         done = _share_done(run)
-        word = state.value if work.here and line is None else RunStatus.PLANNED.value
-    if line is not None and state is not RunStatus.COMPLETED:
+        word = word if work.here and line is None else RunStatus.PLANNED.value
+    if line is not None and one.status is not RunStatus.COMPLETED:
         word = "queued" if line.state == "PENDING" else "running"
-    asked = run.check or run.draw == FINISHED or _is_asked(study, run)
     return {
         "arm": run.arm,
         "n": run.n,
         "draw": run.draw,
         "check": run.check,
-        "asked": asked,
+        "asked": one.asked,
         "status": word,
         "share_done": done,
         "seconds": None if record is None or "seconds" not in record else sum(record["seconds"].values()),
         "error": None if record is None or word in ("queued", "running") else record.get("error"),
         "job": None if line is None else f"{line.job}_{line.index}",
     }
-
-
-def _is_asked(study: Study, run: RunFolder) -> bool:
-    return run.n in study.sizes() and run.draw < study.settings.pilots.draws_at(run.n)
 
 
 def _share_done(run: RunFolder) -> float:

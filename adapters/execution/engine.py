@@ -13,10 +13,14 @@ from ..nnunet.spec import PilotSpec
 
 
 class JobState(Enum):
-    """QUEUED -> RUNNING -> OVER. Over is not done: only the run folder says whether the run is complete."""
+    """QUEUED -> RUNNING [-> ENDING] -> OVER. Over is not done: only the run folder says whether the run is complete.
+
+    ENDING: the work went well, but on a shared file system its result may take a while to show.
+    """
 
     QUEUED = "queued"
     RUNNING = "running"
+    ENDING = "ending"
     OVER = "over"
 
 

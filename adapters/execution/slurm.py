@@ -192,7 +192,7 @@ class SlurmEngine:
             why = f", {line.reason}" if waiting and line.reason != "None" else ""
             return Job(JobState.QUEUED if waiting else JobState.RUNNING, f"{name}{why}")
         if line.state == "COMPLETED" and self._just_ended(name):
-            return Job(JobState.RUNNING, f"{name} has ended")
+            return Job(JobState.ENDING, f"{name} has ended")
         return Job(JobState.OVER, self._ending(batch, index, f"{name} ended as {line.state}"))
 
     def _ending(self, batch: Batch, index: int, words: str) -> str:

@@ -84,10 +84,12 @@ class _Supervisor:
         due = []
         for spec in self._specs:
             job = jobs.get(spec.folder)
-            if spec.folder in self._over or (job is not None and job.alive):
+            if spec.folder in self._over:
                 continue
-            if job is not None and is_done(spec):
+            if job is not None and job.state in (JobState.ENDING, JobState.OVER) and is_done(spec):
                 self._over[spec.folder] = None
+            elif job is not None and job.alive:
+                continue
             elif (error := self._given_up(spec, job)) is not None:
                 self._over[spec.folder] = error
             else:
@@ -143,7 +145,7 @@ class _Supervisor:
                     standing.failed.append((spec, error))
             elif spec.folder in waiting:
                 standing.held.append(spec)
-            elif job is not None and job.state is JobState.RUNNING:
+            elif job is not None and job.state in (JobState.RUNNING, JobState.ENDING):
                 standing.running.append(spec)
             else:
                 standing.queued.append(spec)

@@ -167,9 +167,15 @@ def _as_floats(value: Any) -> Any:
 
 def run_status(folder: Path) -> RunStatus:
     """How far a run folder has come."""
+    return run_state(folder)[0]
+
+
+def run_state(folder: Path) -> tuple[RunStatus, dict[str, Any] | None]:
+    """How far a run folder has come, and its record if it has one; reads each file once."""
     if not (folder / "run.json").is_file():
-        return RunStatus.RUNNING if (folder / "progress.json").is_file() else RunStatus.PLANNED
-    return RunStatus(read_record(folder)["status"])
+        return RunStatus.RUNNING if (folder / "progress.json").is_file() else RunStatus.PLANNED, None
+    record = read_record(folder)
+    return RunStatus(record["status"]), record
 
 
 def read_record(folder: Path) -> dict[str, Any]:
