@@ -3,7 +3,7 @@
     python benchmarks/many_runs.py     # as root, with Debian's packages slurm-wlm and munge
 
 Starts a SLURM of two virtual nodes on this host, holds its queue, and hands over studies of 10, 100 and 1,000 runs of
-the renal phantom; nothing is trained. `status` is timed as a whole process, with all runs queued, and with all complete.
+the renal phantom; nothing is trained. `status` is timed as a whole process, all runs queued, and all complete.
 """
 
 from __future__ import annotations

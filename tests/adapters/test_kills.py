@@ -106,23 +106,21 @@ def test_fifty_kills_at_random_moments_change_no_score_and_leave_nothing_behind(
         if not study.exists():
             initialise(study, dataset)
         with running(study) as attempt:
-            phase = rng.choice(list(PHASES))
-            victim = strike(attempt, study, phase, rng) if struck.total() < KILLS else None
-            if victim is not None:
-                struck[phase, victim] += 1
-            if victim == "the command":
-                attempt.process.wait()
-                assert not attempt.left_after(PATIENCE), "orphans"
-                continue
-            attempt.process.wait(timeout=300)  # a worker that was killed is replaced, and its run tried again
-            assert attempt.process.returncode in (0, 1), attempt.errors.read_text()
+            while struck.total() < KILLS and attempt.process.poll() is None:
+                phase = rng.choice(list(PHASES))
+                victim = strike(attempt, study, phase, rng)
+                if victim is not None:
+                    struck[phase, victim] += 1
+                if victim == "the command":
+                    attempt.process.wait()
+            code = attempt.process.wait(timeout=300)
             assert not attempt.left_after(PATIENCE), "orphans"
-            if attempt.process.returncode == 1:
-                continue  # a process that no run can do without
-        assert results(study) == results(quiet)
-        assert read(study / "rounds/0.json")["forecast"] == read(quiet / "rounds/0.json")["forecast"]
-        assert files_of(study) == files_of(quiet)
-        finished += 1
+        # 1: a process was killed that no run can do without, or one run three times without getting further
+        assert code in (0, 1, -signal.SIGKILL), attempt.errors.read_text()
+        if code == 0:
+            assert results(study) == results(quiet)
+            assert read(study / "rounds/0.json")["forecast"] == read(quiet / "rounds/0.json")["forecast"]
+            assert files_of(study) == files_of(quiet)
+            finished += 1
     print(f"{finished} studies survived {dict(struck)}")
     assert {phase for phase, _ in struck} == set(PHASES)
-    assert struck.total() >= KILLS
