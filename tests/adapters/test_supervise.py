@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import pytest
 
-from dicecast.adapters.execution import supervise
 from dicecast.adapters.execution.batches import Batch, Entry, last_entries, new_batch, read_batches, tries
 from dicecast.adapters.execution.engine import Job, JobState
 from dicecast.adapters.execution.supervise import TRIES, Standing, work_off
@@ -168,14 +167,23 @@ def test_what_is_refused_is_handed_over_later(tmp_path: Path) -> None:
     assert str(standing.refused) == "the queue is full" and not standing.over
 
 
-def test_pauses_come_before_looks_and_not_before_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_look_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[float] = []
-    engine = Told(well)
-    monkeypatch.setattr(engine, "pause", lambda seconds: 7.0)
-    monkeypatch.setattr(engine, "poll", lambda seconds: (looked.append(seconds), Told.poll(engine, seconds))[1])
-    work([spec_at(tmp_path / "a")], engine)
-    assert looked[0] == 0
-    assert supervise.TRIES == TRIES
+
+    class Watched(Told):
+        def poll(self, seconds: float) -> Mapping[Path, Job]:
+            looked.append(seconds)
+            return super().poll(seconds)
+
+        def pause(self, seconds: float) -> float:
+            return 7.0
+
+    work([spec_at(tmp_path / "a")], Watched(lambda folder, tries: Job(JobState.RUNNING)), wait=False)
+    assert looked == [0, 0]
+    looked.clear()
+    first = Watched(lambda folder, tries: well(folder, tries) if len(looked) > 3 else Job(JobState.RUNNING))
+    work([spec_at(tmp_path / "b")], first)
+    assert looked == [0, 0, 7, 7]
 
 
 def batches_of(*handed: tuple[str, int]) -> list[Batch]:
