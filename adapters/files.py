@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from ..forecast.errors import DicecastError, InputError, StorageError
 
 REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -127,6 +129,33 @@ def read_text(path: Path) -> str:
         ) from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}. Check the path and its permissions.") from error
+
+
+@contextmanager
+def file_lock(path: Path, timeout: float = -1.0) -> Iterator[bool]:
+    """Hold a lock file.
+
+    Args:
+        path: The lock file; it stays.
+        timeout: Wait at most so many seconds; a negative number waits as long as it takes.
+
+    Yields:
+        Whether it is held: some file systems of clusters have no locks, and go without.
+
+    Raises:
+        filelock.Timeout: Somebody else holds it.
+        OSError: It cannot be made.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=timeout, poll_interval=0.1)
+    except NotImplementedError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def run_study(study: Study, options: RunOptions, watchers: Watchers) -> Round | 
         study = _start_replay(study) if options.replay else _adopt_new_cases(study, dataset, watchers)
         study.sizes()
         _sweep(study)
-        with open_place(study, options.wanted, watchers.notice) as place:
+        with open_place(study, options.wanted, watchers.notice, wait=options.wait) as place:
             while True:
                 result, final = _one_round(study, dataset, place, options, watchers)
                 place.tidy()

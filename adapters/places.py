@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ..forecast.errors import InputError, WorkError
 from .execution.batches import PREPARATION, read_batches
-from .execution.engine import Engine, JobState
+from .execution.engine import BusyError, Engine, JobState
 from .execution.local import LocalEngine
 from .execution.scheduler import queue
 from .execution.slots import augmentation_workers, slots_of, visible_gpus
@@ -25,6 +25,8 @@ from .specs import Materials
 from .study import Study
 
 Notice = Callable[[str], None]
+BUSY_SECONDS = 10.0
+"""Until a preparation that SLURM did not take is handed over again."""
 
 
 class Place(Protocol):
@@ -81,9 +83,11 @@ class SlurmPlace:
     device = "cpu"
     augmenters = 0
 
-    def __init__(self, engine: SlurmEngine, workers: Workers, at_once: int | None, notice: Notice) -> None:
+    def __init__(
+        self, engine: SlurmEngine, workers: Workers, at_once: int | None, notice: Notice, *, wait: bool
+    ) -> None:
         self.engine, self.at_once = engine, at_once
-        self._workers, self._notice = workers, notice
+        self._workers, self._notice, self._wait = workers, notice, wait
 
     def prepare(self, study: Study, dataset: NnunetDataset, step: StepsWatcher) -> Materials:
         """Have a job plan and preprocess, and wait for it: what can be trained is known only then.
@@ -113,7 +117,13 @@ class SlurmPlace:
                 f"{study.folder}: planning and preprocessing ended {TRIES} times without a result ({words}). Mend the "
                 f"cause, then run with --retry. The logs are in {study.folder / 'jobs'}."
             )
-        self.engine.submit_preparation()
+        try:
+            self.engine.submit_preparation()
+        except BusyError as error:
+            if not self._wait:
+                raise
+            self._notice(f"{error} Trying again.")
+            self.engine.poll(BUSY_SECONDS)
 
     def tidy(self) -> None:
         """Forget the batches whose runs are complete."""
@@ -134,7 +144,7 @@ class Wanted:
 
 
 @contextmanager
-def open_place(study: Study, wanted: Wanted, notice: Notice) -> Iterator[Place]:
+def open_place(study: Study, wanted: Wanted, notice: Notice, *, wait: bool) -> Iterator[Place]:
     """Where a study's runs are done; leaving the block ends what runs on this machine.
 
     Raises:
@@ -143,7 +153,7 @@ def open_place(study: Study, wanted: Wanted, notice: Notice) -> Iterator[Place]:
     """
     asked = study.settings.execution
     if (wanted.engine or asked.engine) == "slurm":
-        with _on_cluster(study, asked, wanted, notice) as cluster:
+        with _on_cluster(study, asked, wanted, notice, wait) as cluster:
             yield cluster
         return
     _refuse_twice(study)
@@ -166,7 +176,9 @@ def _gpus(device: str, wanted: Wanted, asked: ExecutionSection) -> list[str]:
 
 
 @contextmanager
-def _on_cluster(study: Study, asked: ExecutionSection, wanted: Wanted, notice: Notice) -> Iterator[SlurmPlace]:
+def _on_cluster(
+    study: Study, asked: ExecutionSection, wanted: Wanted, notice: Notice, wait: bool
+) -> Iterator[SlurmPlace]:
     require_submitit()
     for name in ("device", "gpus", "runs_per_gpu"):
         if getattr(wanted, name) is not None:
@@ -177,13 +189,19 @@ def _on_cluster(study: Study, asked: ExecutionSection, wanted: Wanted, notice: N
     if wanted.retry:
         engine.forget_lost()
     with open_workers(slots_of("cpu", 1, [], 1)) as workers:
-        yield SlurmPlace(engine, workers, settings.jobs, notice)
+        yield SlurmPlace(engine, workers, settings.jobs, notice, wait=wait)
 
 
 def _refuse_twice(study: Study) -> None:
     """Runs that are on the cluster are not done here too."""
     batches = read_batches(study.folder)
-    alive = [line for line in queue([batch.name for batch in batches]) if not line.over]
+    try:
+        alive = [line for line in queue([batch.name for batch in batches]) if not line.over]
+    except WorkError as error:
+        raise InputError(
+            f"{study.folder}: runs of this study were handed to SLURM, and whether they go on cannot be known here: "
+            f"{error} Cancel them there, or delete {study.folder / 'jobs'} if they are gone."
+        ) from error
     if alive:
         raise InputError(
             f"{study.folder}: {len(alive)} job(s) of this study are in SLURM's queue. Wait for them with --engine "

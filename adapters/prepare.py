@@ -7,12 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from ..forecast.errors import InputError, StorageError, WorkError
 from .execution.workers import Task, Workers
 from .extra_cases import extra_count, is_provided, provide
-from .files import TEMPORARY, storage_errors
+from .files import TEMPORARY, file_lock, storage_errors
 from .nnunet.dataset import CaseFiles, NnunetDataset
 from .nnunet.planning import make_plans
 from .nnunet.preparation import Preparation, case_folder, check_configuration, is_preprocessed, read_plans
@@ -43,7 +41,7 @@ def prepare(study: Study, dataset: NnunetDataset, pool: Workers, step: StepsWatc
         WorkError: A generator of extra cases failed.
     """
     study.workspace.mkdir(exist_ok=True)
-    with FileLock(study.workspace / ".lock", poll_interval=1.0):
+    with file_lock(study.workspace / ".lock"):
         _sweep(study.workspace)
         return _prepared(study, dataset, pool, step)
 

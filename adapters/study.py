@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from ..forecast.errors import InputError
 from ..forecast.selection import choose_cases
-from .files import read_json, write_json
+from .files import file_lock, read_json, write_json
 from .nnunet.dataset import NnunetDataset, read_dataset
 from .nnunet.folders import located
 from .settings import Settings, read_settings
@@ -220,24 +220,22 @@ def locked(study: Study) -> Iterator[None]:
     Raises:
         InputError: Another `run` works in the same study.
     """
-    lock, note = FileLock(study.folder / ".lock"), study.folder / "running.json"
-    try:
-        lock.acquire(timeout=1.0, poll_interval=0.05)  # whoever only looks lets go at once
-    except Timeout as error:
-        raise InputError(
-            f"{study.folder}: another `dicecast run` is working in this study. Wait for it, or stop it first with: "
-            f"dicecast cancel {study.folder}"
-        ) from error
-    except OSError as error:
-        raise InputError(
-            f"{study.folder}: must be writable, found: {error.strerror}. Check its permissions."
-        ) from error
-    try:
+    note = study.folder / "running.json"
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock(study.folder / ".lock", timeout=1.0))  # who only looks lets go at once
+        except Timeout as error:
+            raise InputError(
+                f"{study.folder}: another `dicecast run` is working in this study. Wait for it, or stop it first with: "
+                f"dicecast cancel {study.folder}"
+            ) from error
+        except OSError as error:
+            raise InputError(
+                f"{study.folder}: must be writable, found: {error.strerror}. Check its permissions."
+            ) from error
+        stack.callback(note.unlink, missing_ok=True)
         write_json(note, {"host": socket.gethostname(), "pid": os.getpid()})
         yield
-    finally:
-        note.unlink(missing_ok=True)
-        lock.release()
 
 
 def write_round(study: Study, number: int, document: Mapping[str, Any]) -> None:
@@ -275,15 +273,13 @@ def is_running(study: Study) -> bool:
     """Whether a `run` is working in the study now."""
     if not (study.folder / "running.json").is_file():
         return False
-    lock = FileLock(study.folder / ".lock")
     try:
-        lock.acquire(timeout=0)
+        with file_lock(study.folder / ".lock", timeout=0) as free:
+            return not free  # without locks, the note is all there is
     except Timeout:
         return True
     except OSError:
         return False
-    lock.release()
-    return False
 
 
 def holder(folder: Path) -> dict[str, Any] | None:

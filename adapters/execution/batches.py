@@ -6,7 +6,7 @@ the study with its `batch.json`, and what submitit and SLURM write for it; it go
 
 from __future__ import annotations
 
-import hashlib
+import re
 import shutil
 import time
 import uuid
@@ -79,8 +79,8 @@ class Batch:
 
 def new_batch(study: Path, entries: Sequence[Entry]) -> Batch:
     """A batch under a new name, put on disk."""
-    key = hashlib.sha256(str(study).encode()).hexdigest()[:8]
-    batch = Batch(study / "jobs" / f"dicecast-{key}-{uuid.uuid4().hex[:8]}", tuple(entries), time.time())
+    shown = re.sub(r"[^A-Za-z0-9_.]+", "-", study.name)[:24]
+    batch = Batch(study / "jobs" / f"dicecast-{shown}-{uuid.uuid4().hex[:12]}", tuple(entries), time.time())
     batch.write()
     return batch
 

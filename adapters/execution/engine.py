@@ -8,8 +8,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-from ...forecast.errors import DicecastError
+from ...forecast.errors import DicecastError, WorkError
 from ..nnunet.spec import PilotSpec
+
+
+class BusyError(WorkError):
+    """Runs cannot be handed over now; later they may."""
 
 
 class JobState(Enum):
@@ -52,7 +56,8 @@ class Engine(Protocol):
         """Hand over runs.
 
         Raises:
-            WorkError: None of them, or not all, could be handed over; `poll` knows which were.
+            BusyError: None of them, or not all, could be handed over now; `poll` knows which were.
+            WorkError: They never will be.
         """
         ...
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ...forecast.errors import WorkError
+from .engine import BusyError
 
 PATIENCE = 60
 """Seconds that a command to the controller may take."""
@@ -27,7 +28,7 @@ STUCK = ("launch failed requeued held", "DependencyNeverSatisfied", "BadConstrai
 """Reasons for which a pending job never starts by itself."""
 
 
-class UnreachableError(WorkError):
+class UnreachableError(BusyError):
     """The controller does not answer; what is in the queue stays there."""
 
 

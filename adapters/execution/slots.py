@@ -37,10 +37,15 @@ def slots_of(device: str, jobs: int | None, gpus: Sequence[str], runs_per_gpu: i
         runs_per_gpu: Trainings that share a GPU.
 
     Raises:
-        InputError: More trainings are asked for than the GPUs take.
+        InputError: There is no GPU, or more trainings are asked for than the GPUs take.
     """
     if device == "cpu":
         return single_threaded(jobs or cores())
+    if device == "cuda" and not gpus:
+        raise InputError(
+            "device cuda needs a GPU, found none (CUDA_VISIBLE_DEVICES lets none through, or there is none). Use "
+            "--device cpu, or make one visible."
+        )
     places = [gpu for _ in range(runs_per_gpu) for gpu in gpus] if device == "cuda" else [""] * runs_per_gpu
     if jobs is not None and jobs > len(places):
         raise InputError(

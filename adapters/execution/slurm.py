@@ -19,7 +19,7 @@ from ..sections import ExecutionSection, minutes
 from . import scheduler
 from .batches import PREPARATION, Batch, Entry, last_entries, new_batch, read_batches, tries
 from .cluster_task import ClusterTask
-from .engine import Job, JobState
+from .engine import BusyError, Job, JobState
 
 GRACE = 60.0
 """Seconds for a result to show on this node after its job ended well, and for a new job to show in the queue."""
@@ -29,6 +29,8 @@ ENDLESS = 10_000
 """Time limits that submitit lets a run hit; `ClusterTask` looks whether it gets further."""
 CANCELLING = 60.0
 """Seconds to wait for cancelled jobs to end."""
+NOT_NOW = ("submit limit", "policy", "temporarily", "timed out", "Unable to contact", "try again")
+"""What sbatch says of refusals that pass: too many jobs of a user, a controller that is busy or away."""
 PAUSES = (2.0, 30.0)
 """Seconds between looks at the queue, at first and later."""
 
@@ -84,7 +86,8 @@ class SlurmEngine:
         """Submit tasks as one array, or as few as there must be.
 
         Raises:
-            WorkError: SLURM refused, or did not answer.
+            BusyError: SLURM did not answer, or takes no more of this user's jobs now.
+            WorkError: It refused them.
         """
         size = scheduler.largest_array()
         for start in range(0, len(entries), size):
@@ -109,7 +112,8 @@ class SlurmEngine:
             return  # the next look finds its job id
         batch.remove()
         self._batches.remove(batch)
-        raise WorkError(f"SLURM did not take {len(batch.entries)} task(s): {words}") from error
+        kind = BusyError if any(sign in words for sign in NOT_NOW) else WorkError
+        raise kind(f"SLURM did not take {len(batch.entries)} task(s): {words}") from error
 
     def _keep(self, changed: Batch) -> None:
         self._batches = [changed if batch.folder == changed.folder else batch for batch in self._batches]

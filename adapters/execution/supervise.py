@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...forecast.errors import DicecastError, WorkError
 from ..nnunet.spec import PilotSpec, RunStatus, is_done, read_record, run_status
-from .engine import Engine, Job, JobState
+from .engine import BusyError, Engine, Job, JobState
 from .workers import raise_first
 
 TRIES = 3
@@ -28,8 +28,8 @@ class Standing:
     """Handed over, not begun."""
     held: list[PilotSpec] = field(default_factory=list)
     """Waiting for another run's predictions, or to be handed over."""
-    refused: WorkError | None = None
-    """Why runs could not be handed over."""
+    refused: BusyError | None = None
+    """Why runs could not be handed over yet."""
 
     @property
     def over(self) -> bool:
@@ -54,6 +54,9 @@ def work_off(specs: Sequence[PilotSpec], engine: Engine, watch: Watch, notice: N
         watch: Told how far they are, at every look.
         notice: Told what is tried again.
         wait: Until each is complete or has failed; otherwise hand over what is due, and return.
+
+    Raises:
+        WorkError: Runs can never be handed over as they are asked for.
     """
     began = time.monotonic()
     supervisor = _Supervisor(specs, engine, notice)
@@ -99,7 +102,7 @@ class _Supervisor:
         self.submitted = refused is None and len(due) > len(self.held_back)
         return self._standing(jobs, due, refused)
 
-    def _submit(self, ready: list[PilotSpec], jobs: Mapping[Path, Job]) -> WorkError | None:
+    def _submit(self, ready: list[PilotSpec], jobs: Mapping[Path, Job]) -> BusyError | None:
         for spec in ready:
             if spec.folder in jobs:
                 self._notice(f"pilot run {spec.name}: {jobs[spec.folder].words or 'no result'}; trying again.")
@@ -107,7 +110,7 @@ class _Supervisor:
             return None
         try:
             self._engine.submit(ready)
-        except WorkError as error:
+        except BusyError as error:
             return error
         return None
 
@@ -132,7 +135,7 @@ class _Supervisor:
             f"{self._engine.way_on}."
         )
 
-    def _standing(self, jobs: Mapping[Path, Job], due: list[PilotSpec], refused: WorkError | None) -> Standing:
+    def _standing(self, jobs: Mapping[Path, Job], due: list[PilotSpec], refused: BusyError | None) -> Standing:
         standing = Standing(self._specs, refused=refused)
         waiting = {spec.folder for spec in due}
         for spec in self._specs:

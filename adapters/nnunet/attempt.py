@@ -19,10 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from ...forecast.errors import InputError
-from ..files import TEMPORARY, read_json, write_json
+from ..files import TEMPORARY, file_lock, read_json, write_json
 
 STOPPED = 75
 """Exit code of a training that was asked to stop and can go on from its checkpoint (EX_TEMPFAIL)."""
@@ -79,7 +77,9 @@ class Attempt:
 def attempt(folder: Path) -> Iterator[Attempt]:
     """Wait for the run folder to be free, then hold it; what killed attempts left half-written is removed."""
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / ".lock"):
+    with file_lock(folder / ".lock") as locked:
+        if not locked:
+            print("this file system has no locks; attempts are told apart by attempt.json alone", flush=True)
         before = _read(folder / "attempt.json")
         sweep(folder)
         began = time.time()
@@ -87,22 +87,6 @@ def attempt(folder: Path) -> Iterator[Attempt]:
         record = {"host": socket.gethostname(), "pid": os.getpid(), "job": _job(), "began": began}
         write_json(folder / "attempt.json", {"id": found.id, "number": found.number, "spent": found.spent, **record})
         yield found
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """A lock, where the file system has locks."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(poll_interval=0.5)
-    except NotImplementedError:
-        print("this file system has no locks; attempts are told apart by attempt.json alone", flush=True)
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _job() -> str | None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from dicecast.adapters.execution.batches import Batch, Entry, last_entries, new_batch, read_batches, tries
-from dicecast.adapters.execution.engine import Job, JobState
+from dicecast.adapters.execution.engine import BusyError, Job, JobState
 from dicecast.adapters.execution.supervise import TRIES, Standing, work_off
 from dicecast.adapters.files import write_json
 from dicecast.adapters.nnunet.spec import PilotSpec
@@ -46,7 +46,7 @@ class Told:
     def submit(self, specs: Sequence[PilotSpec]) -> None:
         if self.refusals:
             self.refusals -= 1
-            raise WorkError("the queue is full")
+            raise BusyError("the queue is full")
         for spec in specs:
             self.submitted.append(spec.folder)
             self.jobs[spec.folder] = Job(JobState.QUEUED)
