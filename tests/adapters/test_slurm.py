@@ -51,6 +51,22 @@ def tiny_study(folder: Path, **keys: object) -> Path:
     return on_cluster(folder / "study", **keys)
 
 
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, planned and preprocessed."""
+    folder = tmp_path_factory.mktemp("planned")
+    initialise(folder / "study", write_dataset(folder / "dataset"), draws="1")
+    assert dicecast("work", folder / "study", "preparation").returncode == 0
+    return folder / "study"
+
+
+@pytest.fixture
+def prepared(planned: Path, tmp_path: Path) -> Path:
+    """A copy that asks for jobs."""
+    shutil.copytree(planned, tmp_path / "study")
+    return on_cluster(tmp_path / "study")
+
+
 def training_of(study: Path, name: str) -> dict[str, Any] | None:
     """What the process that trains a run last wrote, while it trains."""
     with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
@@ -114,10 +130,10 @@ def test_a_study_that_loses_jobs_nodes_submitter_and_controller_gets_the_scores_
     with running(study, *ON_CLUSTER, "--wait", **cluster.environment) as submitter:
         slow = wait_for(cluster, study)
         process, timed_out = process_of(study, slow), task_of(study, slow)
-        os.kill(process, signal.SIGSTOP)  # held up, so that it is not done when the limit is near
-        time.sleep(16)
-        os.kill(process, signal.SIGCONT)
-        cluster.wait(lambda: "is timed-out" in timed_out[0].log(timed_out[1]).read_text(errors="replace"), 60)
+        os.kill(process, signal.SIGSTOP)  # held up until SLURM gives notice of the time limit
+        cluster.wait(lambda: "is timed-out" in timed_out[0].log(timed_out[1]).read_text(errors="replace"), 90)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGCONT)
 
         orphaned = task_of(study, wait_for(cluster, study, on="SLURMD_NODENAME=n2"))
         cluster.node_kill("n2")  # its processes go on, and SLURM starts the run once more
@@ -161,12 +177,6 @@ def status(study: Path, cluster: Cluster) -> dict[str, Any]:
     return dict(json.loads(told.stdout))
 
 
-def prepared(study: Path, cluster: Cluster) -> None:
-    """Plans and preprocessed cases, by a job; the runs it hands over are taken back."""
-    pending(study, cluster)
-    dicecast("cancel", study, **cluster.environment)
-
-
 def hold_nodes(cluster: Cluster) -> None:
     """Whatever is submitted now stays in the queue."""
     cluster.run("scontrol", "update", "PartitionName=main", "State=DOWN")
@@ -195,9 +205,8 @@ def test_each_call_hands_over_what_is_due_and_the_last_one_concludes(cluster: Cl
     assert not (study / "jobs").exists()
 
 
-def test_a_call_re_attaches_to_what_is_queued_and_submits_nothing_twice(cluster: Cluster, tmp_path: Path) -> None:
-    study = tiny_study(tmp_path)
-    prepared(study, cluster)
+def test_a_call_re_attaches_to_what_is_queued_and_submits_nothing_twice(cluster: Cluster, prepared: Path) -> None:
+    study = prepared
     hold_nodes(cluster)
     pending(study, cluster)
     names = alive(cluster)
@@ -214,9 +223,8 @@ def test_a_call_re_attaches_to_what_is_queued_and_submits_nothing_twice(cluster:
     assert len(results(study)) == 3
 
 
-def test_a_batch_whose_submitter_was_killed_before_it_knew_the_job_is_adopted(cluster: Cluster, tmp_path: Path) -> None:
-    study = tiny_study(tmp_path)
-    prepared(study, cluster)
+def test_a_batch_whose_submitter_was_killed_before_it_knew_the_job_is_adopted(cluster: Cluster, prepared: Path) -> None:
+    study = prepared
     hold_nodes(cluster)
     pending(study, cluster)
     (batch,) = read_batches(study)
@@ -231,10 +239,9 @@ def test_a_batch_whose_submitter_was_killed_before_it_knew_the_job_is_adopted(cl
     assert "recommendation" in pending(study, cluster)
 
 
-def test_more_runs_than_an_array_may_have_become_several_arrays(tmp_path: Path) -> None:
+def test_more_runs_than_an_array_may_have_become_several_arrays(tmp_path: Path, prepared: Path) -> None:
     with running_cluster(tmp_path / "slurm", gpus=1, settings={"MaxArraySize": 3}) as cluster:
-        study = tiny_study(tmp_path)
-        prepared(study, cluster)
+        study = prepared
         hold_nodes(cluster)
         pending(study, cluster)
         assert sorted(len(batch.entries) for batch in read_batches(study)) == [1, 2]
@@ -250,8 +257,8 @@ class Broken(nnUNetTrainer):
 """
 
 
-def test_a_run_that_fails_is_tried_three_times_and_then_only_when_asked(cluster: Cluster, tmp_path: Path) -> None:
-    study = tiny_study(tmp_path)
+def test_a_run_that_fails_is_tried_three_times_and_then_only_when_asked(cluster: Cluster, prepared: Path) -> None:
+    study = prepared
     edit(study, 'trainer = "nnUNetTrainer"', 'trainer = "broken.py:Broken"')
     (study / "broken.py").write_text(BROKEN)
     done = dicecast("run", study, *ON_CLUSTER, "--wait", **cluster.environment)
@@ -284,9 +291,8 @@ def test_what_sbatch_refuses_is_told(cluster: Cluster, tmp_path: Path) -> None:
     assert not read_batches(study)
 
 
-def test_without_a_controller_nothing_is_lost_and_nothing_submitted(cluster: Cluster, tmp_path: Path) -> None:
-    study = tiny_study(tmp_path)
-    prepared(study, cluster)
+def test_without_a_controller_nothing_is_lost_and_nothing_submitted(cluster: Cluster, prepared: Path) -> None:
+    study = prepared
     hold_nodes(cluster)
     pending(study, cluster)
     cluster.controller_stop()
