@@ -102,7 +102,8 @@ Unit = Annotated[str | None, typer.Option(help="Unit of the costs.  \\[default: 
 Jobs = Annotated[
     int | None,
     typer.Option(
-        help="Trainings at the same time.  \\[default: one per core, or one on an accelerator]", show_default=False
+        help="Trainings at the same time.  \\[default: one per core or GPU; on a cluster as many as it starts]",
+        show_default=False,
     ),
 ]
 Engine = Annotated[
@@ -346,7 +347,7 @@ def run(
         bool | None,
         typer.Option(
             "--wait/--no-wait",
-            help="On a cluster: stay until a decision is handed over.  \\[default: hand over what is due, and exit]",
+            help="On a cluster: stay until all trainings have ended.  \\[default: submit what is due, exit]",
             show_default=False,
         ),
     ] = None,
@@ -357,10 +358,12 @@ def run(
     ] = None,
     runs_per_gpu: Annotated[
         int | None,
-        typer.Option(help="Trainings that share a GPU.  \\[default: the study's, else 1]", show_default=False),
+        typer.Option(
+            help="Trainings that share a GPU of this machine.  \\[default: the study's, else 1]", show_default=False
+        ),
     ] = None,
     retry: Annotated[
-        bool, typer.Option("--retry", help="On a cluster: also runs that were given up after three tries.")
+        bool, typer.Option("--retry", help="On a cluster: also try runs that were given up after three tries.")
     ] = False,
     target: Json = None,
 ) -> None:

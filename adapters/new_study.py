@@ -138,16 +138,16 @@ device = "auto"    # "cpu", "cuda" or "mps"
 {pace}
 # tracking = "wandb"   # let nnU-Net report to Weights & Biases; off unless asked for here
 
-# [execution.slurm]    # what a job asks for; the cluster's default where left out
+[execution.slurm]      # what a job asks for, where engine = "slurm"; the cluster's default where left out
 # partition = "gpu"
 # account = "radiology"
 # qos = "normal"
-# time = "24:00:00"    # or minutes; a training that reaches it goes on from its checkpoint
+# time = "24:00:00"    # or "1-00:00:00", or 1440 (minutes); a training that reaches it goes on in the next job
 # gres = "gpu:1"       # by default, unless device = "cpu"
-# cpus = 12            # of them as many augment
+# cpus = 12            # CPU cores; as many processes augment
 # mem = "32G"
 # cpu_partition = "cpu"   # for planning and preprocessing, which need no GPU
-# setup = ["module load cuda", "source ~/venv/bin/activate"]   # shell lines before the training
+# setup = ["module load cuda"]   # shell lines before the training, which runs in the Python that `run` was called with
 # options = {{ constraint = "a100" }}   # of sbatch, by their long names
 """
 """The commented `study.toml`."""

@@ -40,8 +40,7 @@ def on_cluster(study: Path, **keys: object) -> Path:
     edit(study, 'device = "auto"', 'device = "cpu"')
     asked = {"time": 60, "gres": "gpu:1", **keys}
     lines = [f"{key} = {json.dumps(value)}" for key, value in asked.items()]
-    with (study / "study.toml").open("a") as stream:
-        stream.write("\n".join(["", "[execution.slurm]", *lines, ""]))
+    edit(study, "[execution.slurm] ", "\n".join(["[execution.slurm]", *lines, "#"]))
     return study
 
 
