@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -82,21 +83,22 @@ def run(folder: Path, replay: bool, until_all: bool, wanted: Wanted, wait: bool 
 
 def pending_report(pending: Pending) -> RenderableType:
     """What was handed over and how to go on."""
-    standing, folder = pending.standing, pending.study.folder
+    standing, folder = pending.standing, shlex.quote(str(pending.study.folder))
     counts = {
         "done": len(standing.done),
         "running": len(standing.running),
         "queued": len(standing.queued),
-        "waiting for others or to be handed over": len(standing.held),
+        "not submitted yet": len(standing.held),
         "failed": len(standing.failed),
     }
     words = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     lines = [Text(f"{len(standing.specs)} pilot runs: {words}.", "bold")]
     lines += [Text(str(error), "red") for _, error in standing.failed[:MOST_FILES]]
     lines += [Text(str(standing.refused), "yellow")] if standing.refused is not None else []
+    chosen = "" if pending.study.settings.execution.engine == "slurm" else " --engine slurm"
     lines += [
         Text(f"They go on without this command. How far they are: dicecast status {folder} --watch"),
-        Text(f"When they have ended, for the forecast or what is due next: dicecast run {folder} --engine slurm"),
+        Text(f"When they have ended, for the forecast or what is due next: dicecast run {folder}{chosen}"),
     ]
     return Group(*lines)
 

@@ -236,6 +236,8 @@ def _train(study: Study, specs: Sequence[PilotSpec], place: Place, options: RunO
     standing = work_off(distinct, place.engine, watchers.runs, watchers.notice, wait=options.wait)
     if standing.over:
         standing.raise_first()
+    if standing.refused is not None and not (standing.running or standing.queued):
+        raise standing.refused
     return standing
 
 

@@ -130,7 +130,7 @@ select = "random"  # "stratified": the annotated cases get the mix of all cases 
 # by = ["site", "scanner"]
 
 [execution]
-engine = "local"   # or "slurm": a cluster
+engine = "local"   # "local": this machine; "slurm": a cluster
 device = "auto"    # "cpu", "cuda" or "mps"
 # jobs = 2         # trainings at the same time; by default one per CPU core or GPU, on a cluster as many as it starts
 # gpus = [0, 1]    # of this machine; by default all that CUDA_VISIBLE_DEVICES lets through

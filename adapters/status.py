@@ -28,6 +28,8 @@ class _Work:
     """A `dicecast run` holds it."""
     jobs: Mapping[str, Queued]
     """The line of the queue of every run that a cluster has, by its folder within the study."""
+    lost: Mapping[str, Queued]
+    """The same of jobs that ended; of a run that is not complete they ended too early."""
     problem: str | None
     """Why the queue is not known."""
 
@@ -110,7 +112,8 @@ def _work(study: Study) -> _Work:
     found = {(line.name, line.index): line for line in lines}
     places = last_entries(batches).items()
     jobs = {run: found[batch.name, i] for run, (batch, i) in places if (batch.name, i) in found}
-    return _Work(is_running(study), {run: line for run, line in jobs.items() if not line.over}, problem)
+    alive = {run: line for run, line in jobs.items() if not line.over}
+    return _Work(is_running(study), alive, {run: line for run, line in jobs.items() if line.over}, problem)
 
 
 def _preparation(work: _Work) -> str | None:
@@ -133,12 +136,13 @@ def _seen(study: Study) -> list[_Seen]:
 
 def _row(study: Study, one: _Seen, work: _Work) -> dict[str, Any]:
     run, record = one.run, one.record
-    line = work.jobs.get(run.path.relative_to(study.folder).as_posix())
-    word, done = one.status.value, None
+    place, word, done = run.path.relative_to(study.folder).as_posix(), one.status.value, None
+    line = None if one.status is RunStatus.COMPLETED else work.jobs.get(place)
+    lost = None if one.status is RunStatus.COMPLETED or line is not None else work.lost.get(place)
     if one.status is RunStatus.RUNNING:
         done = _share_done(run)
         word = word if work.here and line is None else RunStatus.PLANNED.value
-    if line is not None and one.status is not RunStatus.COMPLETED:
+    if line is not None:
         word = "queued" if line.state == "PENDING" else "running"
     return {
         "arm": run.arm,
@@ -151,6 +155,7 @@ def _row(study: Study, one: _Seen, work: _Work) -> dict[str, Any]:
         "seconds": None if record is None or "seconds" not in record else sum(record["seconds"].values()),
         "error": None if record is None or word in ("queued", "running") else record.get("error"),
         "job": None if line is None else f"{line.job}_{line.index}",
+        "lost": None if lost is None else f"job {lost.job}_{lost.index} ended as {lost.state}",
     }
 
 

@@ -33,7 +33,7 @@ def _add(table: Any, row: Mapping[str, Any]) -> None:
     notes += [] if row["asked"] else ["no longer asked for, but counts"]
     notes += [f"job {row['job']}"] if row["job"] is not None else []
     notes += [f"{row['share_done']:.0%} of its epochs"] if row["share_done"] is not None else []
-    notes += [row["error"]] if row["error"] else []
+    notes += [row[key] for key in ("lost", "error") if row[key]]
     minutes = "" if row["seconds"] is None else f"{row['seconds'] / 60:.1f}"
     word = "due" if row["status"] == "planned" else row["status"]
     cells = (row["arm"], str(row["n"]), str(row["draw"]), Text(word, STYLES[row["status"]]), minutes)
@@ -88,7 +88,7 @@ def _progress_words(document: Mapping[str, Any]) -> str:
         eta += f" ({document['hours_due']:.2f} h of training)"
     at_work = [f"{jobs[state]} {state}" for state in ("running", "queued") if jobs[state]]
     who = "A run is working in the study." if document["running"] else "No run is working in the study."
-    if not document["running"] and any(row["job"] for row in rows):
+    if not document["running"] and at_work:
         who = f"On the cluster: {', '.join(at_work)}."
     if document["preparation"] is not None:
         who = f"The job that plans and preprocesses is {document['preparation']}."

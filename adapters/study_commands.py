@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import time
@@ -61,7 +62,7 @@ def cancel(folder: Path) -> Answer:
     lines = ["The `dicecast run` of this machine was stopped."] if here else []
     lines += [f"{len(runs)} job(s) were taken out of SLURM's queue."] if runs else []
     words = " ".join(lines) or "Nothing of this study was running or queued."
-    words += f" To go on: dicecast run {study.folder}" if lines else ""
+    words += f" To go on: dicecast run {shlex.quote(str(study.folder))}" if lines else ""
     return Text(words), {"study": str(study.folder), "stopped": here, "cancelled": runs}
 
 

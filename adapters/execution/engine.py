@@ -37,6 +37,8 @@ class Job:
     """What the engine says of it: a job id, why it waits, how it ended."""
     error: DicecastError | None = None
     """What went wrong, where the engine knows."""
+    log: Path | None = None
+    """What it printed, where that is not in the run's own log."""
 
     @property
     def alive(self) -> bool:

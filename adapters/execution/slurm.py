@@ -7,6 +7,7 @@ nothing but time: whoever comes next goes on from the checkpoint, or finds the r
 from __future__ import annotations
 
 import contextlib
+import io
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -98,7 +99,8 @@ class SlurmEngine:
     def _submit_batch(self, batch: Batch) -> None:
         executor = self._executor(batch)
         try:
-            with executor.batch():  # an array; of one task, a plain job
+            # an array; of one task, a plain job. What sbatch says is in the error
+            with contextlib.redirect_stderr(io.StringIO()), executor.batch():
                 jobs = [executor.submit(self._task(entry)) for entry in batch.entries]
         except Exception as error:
             self._refused(batch, error)
@@ -197,7 +199,8 @@ class SlurmEngine:
             return Job(JobState.QUEUED if waiting else JobState.RUNNING, f"{name}{why}")
         if line.state == "COMPLETED" and self._just_ended(name):
             return Job(JobState.ENDING, f"{name} has ended")
-        return Job(JobState.OVER, self._ending(batch, index, f"{name} ended as {line.state}"))
+        words = self._ending(batch, index, f"{name} ended as {line.state}")
+        return Job(JobState.OVER, words, log=batch.log(index))
 
     def _ending(self, batch: Batch, index: int, words: str) -> str:
         """How a job ended, with what it said last; its log is read once."""

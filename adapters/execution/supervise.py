@@ -129,10 +129,10 @@ class _Supervisor:
             return error
         if self._engine.tries(spec.folder) < TRIES:
             return None
+        words, log = job.words or "no word why", job.log or spec.folder / "log.txt"
         return error or WorkError(
-            f"pilot run {spec.name} ended {TRIES} times without a result ({job.words or 'no word why'}), most often "
-            f"for want of memory: fewer runs at the same time need less. Its log is {spec.folder / 'log.txt'}; "
-            f"{self._engine.way_on}."
+            f"pilot run {spec.name} ended {TRIES} times without a result ({words}), most often for want of memory: "
+            f"fewer runs at the same time need less. Its log is {log}; {self._engine.way_on}."
         )
 
     def _standing(self, jobs: Mapping[Path, Job], due: list[PilotSpec], refused: BusyError | None) -> Standing:
