@@ -30,6 +30,7 @@ from . import conclusion
 from .comparison_report import comparison_report
 from .conclusion import Asked as Asked
 from .conclusion import Round, conclude
+from .execution_section import ENGINES
 from .figures import write_figures
 from .files import write_text
 from .forecast_report import forecast_report, others_table, quick_report, stability_report
@@ -41,7 +42,6 @@ from .protocol import protocol_words
 from .round_report import history_table, promises_table, recommendation_panel, round_report, schedule_table
 from .run_scores import mean_ceilings
 from .screen import as_text
-from .sections import ENGINES
 from .simulate import Simulated as Simulated
 from .simulate import simulate as run_simulation
 from .sources import Wishes as Wishes

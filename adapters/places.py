@@ -17,10 +17,10 @@ from .execution.slots import augmentation_workers, slots_of, visible_gpus
 from .execution.slurm import SlurmEngine, require_submitit
 from .execution.supervise import TRIES
 from .execution.workers import Workers, open_workers
+from .execution_section import ExecutionSection
 from .nnunet import detect_device
 from .nnunet.dataset import NnunetDataset
 from .prepare import StepsWatcher, preparation_left, prepare
-from .sections import ExecutionSection
 from .specs import Materials
 from .study import Study
 

@@ -13,13 +13,13 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ..forecast.errors import InputError
 from ..forecast.goal import PLATEAU, TARGET, VALUE, Goal
+from .execution_section import ExecutionSection
 from .files import read_text
 from .sections import (
     FORMAT,
     IGNORE,
     ArmSection,
     CostSection,
-    ExecutionSection,
     NextSection,
     OutOfRangeError,
     PilotSection,

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ...forecast.errors import InputError, WorkError
+from ..execution_section import ExecutionSection, minutes
 from ..nnunet.attempt import saved_epochs
 from ..nnunet.spec import PilotSpec, RunStatus, run_status
-from ..sections import ExecutionSection, minutes
 from . import scheduler
 from .batches import PREPARATION, Batch, Entry, last_entries, new_batch, read_batches, tries
 from .cluster_task import ClusterTask

@@ -13,9 +13,9 @@ import pytest
 from dicecast.adapters.execution.batches import Batch, Entry, last_entries, new_batch, read_batches, tries
 from dicecast.adapters.execution.engine import BusyError, Job, JobState
 from dicecast.adapters.execution.supervise import TRIES, Standing, work_off
+from dicecast.adapters.execution_section import minutes
 from dicecast.adapters.files import write_json
 from dicecast.adapters.nnunet.spec import PilotSpec
-from dicecast.adapters.sections import minutes
 from dicecast.forecast.errors import InputError, WorkError
 
 
