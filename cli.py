@@ -102,7 +102,7 @@ Unit = Annotated[str | None, typer.Option(help="Unit of the costs.  \\[default: 
 Jobs = Annotated[
     int | None,
     typer.Option(
-        help="Trainings at the same time.  \\[default: one per core or GPU; on a cluster as many as it starts]",
+        help="Trainings at the same time.  \\[default: one per core or GPU; on a cluster 256]",
         show_default=False,
     ),
 ]

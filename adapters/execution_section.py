@@ -73,7 +73,7 @@ class ExecutionSection:
 
     engine: str = "local"
     jobs: int | None = None
-    """Trainings at the same time; by default one per CPU core, or what the GPUs take; on SLURM as many as it starts."""
+    """Trainings at the same time; by default one per CPU core, or what the GPUs take; on SLURM 256."""
     device: str = "auto"
     gpus: list[int] | None = None
     """GPUs of this machine to use; by default all that CUDA_VISIBLE_DEVICES lets through."""

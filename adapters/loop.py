@@ -230,7 +230,7 @@ def _train(study: Study, specs: Sequence[PilotSpec], place: Place, options: RunO
     """Do the runs that are due, and score those again whose scoring has changed."""
     distinct = list({spec.folder: spec for spec in specs}.values())
     due = [spec for spec in distinct if run_status(spec.folder) is not RunStatus.COMPLETED]
-    check_training_space(study, due, place.at_once or len(due))
+    check_training_space(study, due, place.at_once)
     if due:
         watchers.notice(_foretold(study, due))
     standing = work_off(distinct, place.engine, watchers.runs, watchers.notice, wait=options.wait)

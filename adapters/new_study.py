@@ -132,7 +132,7 @@ select = "random"  # "stratified": the annotated cases get the mix of all cases 
 [execution]
 engine = "local"   # "local": this machine; "slurm": a cluster
 device = "auto"    # "cpu", "cuda" or "mps"
-# jobs = 2         # trainings at the same time; by default one per CPU core or GPU, on a cluster as many as it starts
+# jobs = 2         # trainings at the same time; by default one per CPU core or GPU, on a cluster 256
 # gpus = [0, 1]    # of this machine; by default all that CUDA_VISIBLE_DEVICES lets through
 # runs_per_gpu = 1 # trainings that share a GPU of this machine
 {pace}

@@ -14,7 +14,7 @@ from .execution.engine import BusyError, Engine, JobState
 from .execution.local import LocalEngine
 from .execution.scheduler import queue
 from .execution.slots import augmentation_workers, slots_of, visible_gpus
-from .execution.slurm import SlurmEngine, require_submitit
+from .execution.slurm import AT_ONCE, SlurmEngine, require_submitit
 from .execution.supervise import TRIES
 from .execution.workers import Workers, open_workers
 from .execution_section import ExecutionSection
@@ -48,8 +48,8 @@ class Place(Protocol):
         ...
 
     @property
-    def at_once(self) -> int | None:
-        """Runs beside each other; None as many as there are."""
+    def at_once(self) -> int:
+        """Runs beside each other, at most."""
         ...
 
     def prepare(self, study: Study, dataset: NnunetDataset, step: StepsWatcher) -> Materials:
@@ -83,9 +83,7 @@ class SlurmPlace:
     device = "cpu"
     augmenters = 0
 
-    def __init__(
-        self, engine: SlurmEngine, workers: Workers, at_once: int | None, notice: Notice, *, wait: bool
-    ) -> None:
+    def __init__(self, engine: SlurmEngine, workers: Workers, at_once: int, notice: Notice, *, wait: bool) -> None:
         self.engine, self.at_once = engine, at_once
         self._workers, self._notice, self._wait = workers, notice, wait
 
@@ -189,7 +187,7 @@ def _on_cluster(
     if wanted.retry:
         engine.forget_lost()
     with open_workers(slots_of("cpu", 1, [], 1)) as workers:
-        yield SlurmPlace(engine, workers, settings.jobs, notice, wait=wait)
+        yield SlurmPlace(engine, workers, settings.jobs or AT_ONCE, notice, wait=wait)
 
 
 def _refuse_twice(study: Study) -> None:

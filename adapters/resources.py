@@ -165,6 +165,6 @@ def require_space(folder: Path, gigabytes: float, what: str) -> None:
     free = shutil.disk_usage(folder).free / 1e9
     if free < gigabytes + RESERVE_GB:
         raise StorageError(
-            f"{folder}: {what} take about {gigabytes:.2f} GB, found {free:.2f} GB free. Free some space, or move the "
-            "study to a larger disk."
+            f"{folder}: {what} take about {gigabytes:.2f} GB, found {free:.2f} GB free. Free some space, move the "
+            "study to a larger disk, or let fewer run at the same time (jobs)."
         )

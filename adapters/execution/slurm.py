@@ -30,6 +30,10 @@ ENDLESS = 10_000
 """Time limits that submitit lets a run hit; `ClusterTask` looks whether it gets further."""
 CANCELLING = 60.0
 """Seconds to wait for cancelled jobs to end."""
+ENDING = 10.0
+"""Seconds for a job whose run is complete to end by itself."""
+AT_ONCE = 256
+"""Tasks of an array that may run at the same time where `jobs` says nothing."""
 NOT_NOW = ("submit limit", "policy", "temporarily", "timed out", "Unable to contact", "try again")
 """What sbatch says of refusals that pass: too many jobs of a user, a controller that is busy or away."""
 PAUSES = (2.0, 30.0)
@@ -191,7 +195,8 @@ class SlurmEngine:
             return Job(JobState.QUEUED if new else JobState.OVER, "its job is gone from the queue")
         name = f"job {line.job}_{line.index}" if len(batch.entries) > 1 else f"job {line.job}"
         if line.stuck:
-            scheduler.cancel([name.removeprefix("job ")])
+            with contextlib.suppress(scheduler.UnreachableError):  # if it starts after all, no harm is done
+                scheduler.cancel([name.removeprefix("job ")])
             return Job(JobState.OVER, f"{name} would never have started ({line.reason})")
         if not line.over:
             waiting = line.state == "PENDING"
@@ -225,7 +230,7 @@ class SlurmEngine:
         """Forget the batches whose every run is complete, and take what is left of them out of the queue."""
         done = [batch for batch in self._batches if all(self._complete(entry) for entry in batch.entries)]
         with contextlib.suppress(scheduler.UnreachableError):  # the next call does it
-            self._forget(done)
+            self._forget(done, patience=ENDING)
 
     def _complete(self, entry: Entry) -> bool:
         """Whether a task is done; runs that are handed over prove that the preparation is."""
@@ -253,15 +258,16 @@ class SlurmEngine:
         self._forget(self._batches)
         return runs
 
-    def _forget(self, batches: Collection[Batch]) -> None:
-        """End the jobs of batches, then remove what is known of them."""
-        chosen = list(batches)
+    def _forget(self, batches: Collection[Batch], patience: float = 0.0) -> None:
+        """End the jobs of batches, then remove what is known of them; jobs may end by themselves for a while."""
+        chosen, began = list(batches), time.monotonic()
         names = [batch.name for batch in chosen]
-        end = time.monotonic() + CANCELLING
         while alive := [line for line in scheduler.queue(names) if not line.over]:
-            if time.monotonic() > end:
+            waited = time.monotonic() - began
+            if waited > patience + CANCELLING:
                 raise WorkError(f"{len(alive)} job(s), {alive[0].job} among them, did not end within {CANCELLING:g} s.")
-            scheduler.cancel(sorted({line.job for line in alive}))
+            if waited >= patience:
+                scheduler.cancel(sorted({line.job for line in alive}))
             time.sleep(1.0)
         for batch in chosen:
             batch.remove()
@@ -290,7 +296,6 @@ def parameters(settings: ExecutionSection, preparation: bool) -> dict[str, Any]:
         "setup": asked.setup or None,
         "additional_parameters": {"requeue": True, **({"mem": asked.mem} if asked.mem else {}), **options},
         "stderr_to_stdout": True,
+        "array_parallelism": settings.jobs or AT_ONCE,
     }
-    if settings.jobs is not None:
-        found["array_parallelism"] = settings.jobs
     return {name: value for name, value in found.items() if value is not None}

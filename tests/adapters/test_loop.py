@@ -324,6 +324,23 @@ def test_a_second_run_in_the_same_study_is_refused(reference: Reference, tmp_pat
     assert "another `dicecast run` is working in this study" in second.stderr
 
 
+@processes
+def test_cancel_stops_a_run_of_this_machine_which_goes_on_later(reference: Reference, tmp_path: Path) -> None:
+    study = without_runs(reference, tmp_path / "study")
+    idle = dicecast("cancel", study)
+    assert idle.returncode == 0 and "Nothing of this study" in idle.stdout
+    with running(study) as first:
+        first.wait_until(lambda: in_training(study))
+        told = dicecast("cancel", study)
+        assert told.returncode == 0, told.stderr
+        assert "was stopped" in told.stdout and "dicecast run" in told.stdout
+        assert first.process.wait(timeout=10) == 130
+        assert not first.left_after(PATIENCE)
+    assert not (study / "running.json").exists()
+    run(study)
+    assert results(study) == results(reference.study)
+
+
 # what was finished is never repeated, what is missing is
 
 
