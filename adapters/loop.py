@@ -17,7 +17,7 @@ from .nnunet import require_nnunet
 from .nnunet.attempt import tidy
 from .nnunet.checks import check_cases, refuse_shared, shared_image
 from .nnunet.dataset import NnunetDataset
-from .nnunet.spec import PilotSpec, RunStatus, is_scored, run_status
+from .nnunet.spec import PilotSpec, RunStatus, is_scored, read_record, run_status
 from .places import Place, Wanted, open_place
 from .prepare import StepsWatcher
 from .resources import check_training_space, paces
@@ -28,6 +28,7 @@ from .study_checks import check_study
 from .testsets import extra_digests
 
 RunsWatcher = Callable[[Standing], None]
+UNKNOWN = "what they take is known once a run of each arm is complete"
 
 
 @dataclass(frozen=True)
@@ -231,25 +232,37 @@ def _train(study: Study, specs: Sequence[PilotSpec], place: Place, options: RunO
     distinct = list({spec.folder: spec for spec in specs}.values())
     due = [spec for spec in distinct if run_status(spec.folder) is not RunStatus.COMPLETED]
     check_training_space(study, due, place.at_once)
+    foretold = _foretold(study, due)
     if due:
-        watchers.notice(_foretold(study, due))
+        words = f"about {foretold:.2f} h of training and prediction" if foretold is not None else UNKNOWN
+        watchers.notice(f"{len(due)} pilot runs are due: {words}.")
     standing = work_off(distinct, place.engine, watchers.runs, watchers.notice, wait=options.wait)
     if standing.over:
         standing.raise_first()
+        if due:
+            watchers.notice(_taken(due, foretold))
     if standing.refused is not None and not (standing.running or standing.queued):
         raise standing.refused
     return standing
 
 
-def _foretold(study: Study, due: Sequence[PilotSpec]) -> str:
-    """What trainings will take, as far as runs that are done tell."""
+def _foretold(study: Study, due: Sequence[PilotSpec]) -> float | None:
+    """Hours that trainings will take, one after another; None where no run of an arm tells."""
     pace = paces(study.settings, (run.record for run in completed_runs(study)))
-    words = f"{len(due)} pilot runs are due"
     if any(spec.arm not in pace for spec in due):
-        return f"{words}; what they take is known once a run of each arm is complete."
-    hours = sum(spec.epochs * spec.training.iterations * pace[spec.arm].seconds_per_iteration for spec in due) / 3600
-    hours += sum(pace[spec.arm].overhead for spec in due) / 3600
-    return f"{words}: about {hours:.2f} h of training and prediction in all."
+        return None
+    seconds = [
+        spec.epochs * spec.training.iterations * pace[spec.arm].seconds_per_iteration + pace[spec.arm].overhead
+        for spec in due
+    ]
+    return sum(seconds) / 3600
+
+
+def _taken(due: Sequence[PilotSpec], foretold: float | None) -> str:
+    """Hours that trainings took, work that was lost included."""
+    hours = sum(read_record(spec.folder).get("seconds_spent", 0.0) for spec in due) / 3600
+    words = "" if foretold is None else f" ({foretold:.2f} h were foretold)"
+    return f"{len(due)} pilot runs took {hours:.2f} h in all{words}."
 
 
 def _free_disk(study: Study) -> None:

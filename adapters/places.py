@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ..forecast.errors import InputError, WorkError
 from .execution.batches import PREPARATION, read_batches
-from .execution.engine import BusyError, Engine, JobState
+from .execution.engine import BusyError, Engine
 from .execution.local import LocalEngine
 from .execution.scheduler import queue
 from .execution.slots import augmentation_workers, slots_of, visible_gpus
@@ -101,12 +101,11 @@ class SlurmPlace:
                 continue
             if not waited:
                 self._notice(f"planning and preprocessing: {job.words or job.state.value}. Interrupting is safe.")
-            step(f"preparation {job.state.value}", 0, 1)
+            step(PREPARATION, 0, 1)
             pause = self.engine.pause(waited)
             waited += pause
             self.engine.poll(pause)
-        step(f"preparation {JobState.QUEUED.value}", 1, 1)
-        step(f"preparation {JobState.RUNNING.value}", 1, 1)
+        step(PREPARATION, 1, 1)
         return prepare(study, dataset, self._workers, step)
 
     def _submit_preparation(self, study: Study, words: str) -> None:
