@@ -16,6 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from ..forecast.errors import InputError
 from .conclusion import Round
@@ -60,7 +61,7 @@ class _Display:
         self._started = time.time()
 
     def notice(self, text: str) -> None:
-        self._progress.console.print(text, highlight=False)
+        self._progress.console.print(Text(text), highlight=False)  # it may quote what holds brackets
 
     def round(self, result: Round) -> None:
         self._clear()
