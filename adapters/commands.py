@@ -127,9 +127,8 @@ def keep_report(result: Round) -> RenderableType:
     places = [Text(f"Report: {study.folder / 'report.txt'}; all scores: {study.folder / 'scores.csv'}", "dim")]
     if figures:
         places.append(Text(f"Figures: {study.folder / 'figures'}", "dim"))
-    places.append(
-        Text(f"Rounds: {study.folder / 'rounds'}; refit at any time with: dicecast forecast {study.folder}", "dim")
-    )
+    again = f"dicecast forecast {shlex.quote(str(study.folder))}"
+    places.append(Text(f"Rounds: {study.folder / 'rounds'}; refit at any time with: {again}", "dim"))
     return Group(report, *places)
 
 

@@ -46,7 +46,7 @@ class SlurmSection:
     """CPU cores of a job; by default 12 beside a GPU, else 1. As many processes augment, at most 12."""
     mem: str | None = None
     setup: list[str] = field(default_factory=list)
-    """Shell lines before the training: modules, environments."""
+    """Shell lines before the training (modules, environments); one that fails ends the job."""
     cpu_partition: str | None = None
     """Partition for planning and preprocessing, which need no GPU."""
     options: dict[str, Any] = field(default_factory=dict)

@@ -147,7 +147,8 @@ device = "auto"    # "cpu", "cuda" or "mps"
 # cpus = 12            # CPU cores; as many processes augment
 # mem = "32G"
 # cpu_partition = "cpu"   # for planning and preprocessing, which need no GPU
-# setup = ["module load cuda"]   # shell lines before the training, which runs in the Python that `run` was called with
+# setup = ["module load cuda"]   # shell lines before the training; one that fails ends the job. The training runs in
+#                                # the Python that `run` was called with
 # options = {{ constraint = "a100" }}   # of sbatch, by their long names
 """
 """The commented `study.toml`."""

@@ -113,7 +113,8 @@ class _Display:
         passed = time.time() - self._started
         total = sum(spec.epochs for spec in standing.specs)
         eta = f", about {passed * (total / epochs - 1):.0f} s left" if epochs else ""
-        self.notice(f"{finished}/{len(standing.specs)} pilot runs, {passed:.0f} s{eta}")
+        failed = f", {len(standing.failed)} failed" if standing.failed else ""
+        self.notice(f"{finished}/{len(standing.specs)} pilot runs{failed}, {passed:.0f} s{eta}")
 
     def _bar(self, name: str, done: int, total: int, label: str | None = None) -> None:
         if name not in self._bars:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ def initialise(asked: NewStudy, seconds_per_iteration: float | None, console: Co
         Text(_precision_words(len(study.test))),
         Text(_cost_words(study, seconds_per_iteration)),
         *(Text(line, "yellow") for line in _advice(study)),
-        Text(f"Look through {study.folder / 'study.toml'}, then: dicecast run {study.folder}"),
+        Text(f"Look through {study.folder / 'study.toml'}, then: dicecast run {shlex.quote(str(study.folder))}"),
     ]
     return Group(*lines)
 

@@ -9,9 +9,11 @@ from typing import Any
 from rich.console import RenderableType
 
 from ..forecast.errors import InputError, WorkError
-from .execution.batches import PREPARATION, last_entries, read_batches
+from .execution.batches import PREPARATION, Batch, last_entries, read_batches, tries
 from .execution.scheduler import Queued, queue
+from .execution.supervise import TRIES
 from .files import read_json
+from .nnunet.attempt import saved_epochs
 from .nnunet.spec import RunStatus, run_state
 from .resources import Pace, iterations, paces, preprocessed_gb, run_hours
 from .run_folders import FINISHED, RunFolder, left_arms, run_folder, run_folders
@@ -30,6 +32,7 @@ class _Work:
     """The line of the queue of every run that a cluster has, by its folder within the study."""
     lost: Mapping[str, Queued]
     """The same of jobs that ended; of a run that is not complete they ended too early."""
+    batches: Sequence[Batch]
     problem: str | None
     """Why the queue is not known."""
 
@@ -113,13 +116,15 @@ def _work(study: Study) -> _Work:
     places = last_entries(batches).items()
     jobs = {run: found[batch.name, i] for run, (batch, i) in places if (batch.name, i) in found}
     alive = {run: line for run, line in jobs.items() if not line.over}
-    return _Work(is_running(study), alive, {run: line for run, line in jobs.items() if line.over}, problem)
+    return _Work(is_running(study), alive, {run: line for run, line in jobs.items() if line.over}, batches, problem)
 
 
 def _preparation(work: _Work) -> str | None:
-    """What the job that plans and preprocesses is doing, where there is one."""
-    line = work.jobs.get(PREPARATION)
-    return None if line is None else "queued" if line.state == "PENDING" else "running"
+    """What the job that plans and preprocesses is doing, or how it ended too early; None where there is none."""
+    line, lost = work.jobs.get(PREPARATION), work.lost.get(PREPARATION)
+    if line is not None:
+        return "queued" if line.state == "PENDING" else "running"
+    return None if lost is None or lost.state == "COMPLETED" else f"ended as {lost.state}"
 
 
 def _seen(study: Study) -> list[_Seen]:
@@ -144,6 +149,9 @@ def _row(study: Study, one: _Seen, work: _Work) -> dict[str, Any]:
         word = word if work.here and line is None else RunStatus.PLANNED.value
     if line is not None:
         word = "queued" if line.state == "PENDING" else "running"
+    words = None if lost is None else f"job {lost.job}_{lost.index} ended as {lost.state}"
+    if lost is not None and tries(work.batches, place, saved_epochs(run.path)) >= TRIES:
+        word, words = RunStatus.FAILED.value, f"{words}, given up after {TRIES} tries: run with --retry"
     return {
         "arm": run.arm,
         "n": run.n,
@@ -155,7 +163,7 @@ def _row(study: Study, one: _Seen, work: _Work) -> dict[str, Any]:
         "seconds": None if record is None or "seconds" not in record else sum(record["seconds"].values()),
         "error": None if record is None or word in ("queued", "running") else record.get("error"),
         "job": None if line is None else f"{line.job}_{line.index}",
-        "lost": None if lost is None else f"job {lost.job}_{lost.index} ended as {lost.state}",
+        "lost": words,
     }
 
 

@@ -91,8 +91,9 @@ def _progress_words(document: Mapping[str, Any]) -> str:
     if not document["running"] and at_work:
         who = f"On the cluster: {', '.join(at_work)}."
     if document["preparation"] is not None:
-        who = f"The job that plans and preprocesses is {document['preparation']}."
-    return f"{done} of {len(rows)} runs done, {document['due']} due; {eta}. {who}"
+        ended = document["preparation"].startswith("ended")
+        who = f"The job that plans and preprocesses {'' if ended else 'is '}{document['preparation']}."
+    return f"{done} of {len(rows)} runs done, {document['due']} left; {eta}. {who}"
 
 
 def _machine_words(document: Mapping[str, Any]) -> list[Text]:
@@ -105,5 +106,7 @@ def _machine_words(document: Mapping[str, Any]) -> list[Text]:
             words = f"{arm}: {pace['seconds_per_iteration']:.3g} s per iteration"
             lines.append(Text(", ".join([words, *memory]) + f" (measured on {pace['runs']} runs).", "dim"))
     if document["hours_spent"]:
-        lines.append(Text(f"Spent so far: {document['hours_spent']:.2f} h of training and prediction.", "dim"))
+        lines.append(
+            Text(f"Spent so far: {document['hours_spent']:.2f} h in all, start-up and lost work included.", "dim")
+        )
     return lines

@@ -41,7 +41,7 @@ def watch_status(folder: Path, console: Console) -> None:
     """Show how far a study has come until nothing is running or queued, or the user interrupts."""
     report, document = status(folder)
     with Live(report, console=console, auto_refresh=False, transient=False) as live:
-        while document["running"] or any(document["jobs"].values()) or document["preparation"] is not None:
+        while document["running"] or any(document["jobs"].values()) or document["preparation"] in ("queued", "running"):
             time.sleep(WATCH_SECONDS)
             report, document = status(folder)
             live.update(report, refresh=True)

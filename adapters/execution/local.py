@@ -17,7 +17,7 @@ class LocalEngine:
     """Runs in the workers of this process; what they do ends with it."""
 
     retries_errors = False
-    way_on = "run the same command again to go on"
+    way_on = "Run the same command again to go on"
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers

@@ -59,7 +59,7 @@ class SlurmEngine:
     """Runs as tasks of SLURM arrays."""
 
     retries_errors = True
-    way_on = "mend the cause, then run with --retry"
+    way_on = "Mend the cause, then run with --retry"
 
     def __init__(self, study: Path, settings: ExecutionSection, notice: Callable[[str], None]) -> None:
         """Re-attach to what was handed over before.
@@ -293,7 +293,7 @@ def parameters(settings: ExecutionSection, preparation: bool) -> dict[str, Any]:
         "time": minutes(asked.time),
         "gres": None if preparation else settings.gres,
         "cpus_per_task": settings.cpus,
-        "setup": asked.setup or None,
+        "setup": ["set -e", *asked.setup, "set +e"] if asked.setup else None,  # a line that fails ends the job
         "additional_parameters": {"requeue": True, **({"mem": asked.mem} if asked.mem else {}), **options},
         "stderr_to_stdout": True,
         "array_parallelism": settings.jobs or AT_ONCE,

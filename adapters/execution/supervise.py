@@ -131,8 +131,8 @@ class _Supervisor:
             return None
         words, log = job.words or "no word why", job.log or spec.folder / "log.txt"
         return error or WorkError(
-            f"pilot run {spec.name} ended {TRIES} times without a result ({words}), most often for want of memory: "
-            f"fewer runs at the same time need less. Its log is {log}; {self._engine.way_on}."
+            f"pilot run {spec.name} ended {TRIES} times without a result ({words}). Its log is {log}; where that says "
+            f"nothing, memory is the usual cause, and fewer runs at the same time need less. {self._engine.way_on}."
         )
 
     def _standing(self, jobs: Mapping[Path, Job], due: list[PilotSpec], refused: BusyError | None) -> Standing:
@@ -161,4 +161,4 @@ def _recorded(spec: PilotSpec, way_on: str) -> WorkError | None:
         return None
     reason = read_record(spec.folder).get("error", "no reason given")
     log = spec.folder / "log.txt"
-    return WorkError(f"pilot run {spec.name} failed: {reason}. Its log is {log}; {way_on}.")
+    return WorkError(f"pilot run {spec.name} failed: {reason}. Its log is {log}. {way_on}.")
