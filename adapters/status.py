@@ -42,7 +42,9 @@ class _Seen:
 
     def __init__(self, run: RunFolder, *, asked: bool = True) -> None:
         self.run, self.asked = run, asked
-        self.status, self.record = run_state(run.path)
+        self.status, record = run_state(run.path)
+        kept = ("status", "arm", "seconds", "seconds_per_iteration", "seconds_spent", "memory_gb", "error")
+        self.record = None if record is None else {key: record[key] for key in kept if key in record}
 
 
 def study_status(study: Study, *, planned: bool, replay: bool) -> tuple[RenderableType, dict[str, Any]]:
