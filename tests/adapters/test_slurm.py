@@ -78,9 +78,9 @@ def in_training(study: Path, *, on: str = "") -> str | None:
     """A run in the middle of its training, with a checkpoint; only of that node where one is named."""
     for name in RUNS:
         found = training_of(study, name)
-        environment = Path(f"/proc/{found['pid']}/environ") if found else None
-        if environment is not None and environment.exists() and on in environment.read_text(errors="replace"):
-            return name
+        with contextlib.suppress(OSError):  # it may have ended between two looks
+            if found and on in Path(f"/proc/{found['pid']}/environ").read_text(errors="replace"):
+                return name
     return None
 
 
@@ -98,7 +98,7 @@ def wait_for(cluster: Cluster, study: Path, *, on: str = "") -> str:
 
 def process_of(study: Path, name: str) -> int:
     found = training_of(study, name)
-    assert found is not None
+    assert found is not None, f"{name} has ended"
     return int(found["pid"])
 
 
