@@ -75,9 +75,11 @@ def training_of(study: Path, name: str) -> dict[str, Any] | None:
 
 
 def in_training(study: Path, *, on: str = "") -> str | None:
-    """A run in the middle of its training, with a checkpoint; only of that node where one is named."""
+    """A run in the first half of its training, with a checkpoint; only of that node where one is named."""
     for name in RUNS:
         found = training_of(study, name)
+        if found and found["epochs_saved"] > found["epochs"] / 2:
+            continue  # it would soon be done
         with contextlib.suppress(OSError):  # it may have ended between two looks
             if found and on in Path(f"/proc/{found['pid']}/environ").read_text(errors="replace"):
                 return name
