@@ -95,7 +95,9 @@ def pending_report(pending: Pending) -> RenderableType:
     lines = [Text(f"{len(standing.specs)} pilot runs: {words}.", "bold")]
     lines += [Text(str(error), "red") for _, error in standing.failed[:MOST_FILES]]
     lines += [Text(str(standing.refused), "yellow")] if standing.refused is not None else []
+    options = pending.options
     chosen = "" if pending.study.settings.execution.engine == "slurm" else " --engine slurm"
+    chosen += " --replay" * options.replay + " --until-all" * options.until_all
     lines += [
         Text(f"They go on without this command. How far they are: dicecast status {folder} --watch"),
         Text(f"When they have ended, for the forecast or what is due next: dicecast run {folder}{chosen}"),

@@ -60,11 +60,15 @@ class SlurmSection:
             rule = 'must be minutes >= 1, "hours:minutes:seconds" or "days-hours:minutes:seconds"'
             require(False, "time", rule, self.time)
         require(self.cpus is None or self.cpus >= 1, "cpus", "must be >= 1", self.cpus)
-        simple = all(isinstance(value, str | int | bool) for value in self.options.values())
+        simple = all(isinstance(value, str | int) and value is not False for value in self.options.values())
         require(simple, "options", "must hold texts, whole numbers or true", self.options)
-        own = {"job-name", "array", "output", "error", "signal", "open-mode", "requeue", "dependency"}
+        own = {"job-name", "array", "output", "error", "signal", "open-mode", "requeue", "no-requeue", "dependency"}
+        own |= {"time", "partition", "account", "qos", "gres", "cpus-per-task", "mem", "nodes", "ntasks", "wrap"}
+        own |= {"ntasks-per-node", "parsable", "test-only", "wait"}
         taken = sorted({name.replace("_", "-") for name in self.options} & own)
-        require(not taken, "options", f"must leave {', '.join(sorted(own))} to dicecast", taken)
+        require(
+            not taken, "options", "must leave what has a key of its own, and how jobs are submitted, to dicecast", taken
+        )
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 """What the system answers when a folder cannot be written."""
 DISK_FULL = 20_000_000
 """Free bytes below which a failure is put down to the disk."""
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
+"""What the system answers where a file system has no locks."""
 TEMPORARY = ".writing-"
 """What the names of files hold that are still being written."""
 
@@ -146,10 +148,12 @@ def file_lock(path: Path, timeout: float = -1.0) -> Iterator[bool]:
         filelock.Timeout: Somebody else holds it.
         OSError: It cannot be made.
     """
-    lock = FileLock(path)
+    lock = FileLock(path, fallback_to_soft=False)  # a soft lock outlives the node that held it
     try:
         lock.acquire(timeout=timeout, poll_interval=0.1)
-    except NotImplementedError:
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise
         yield False
         return
     try:

@@ -64,6 +64,7 @@ class Pending:
 
     study: Study
     standing: Standing
+    options: RunOptions
 
 
 def run_study(study: Study, options: RunOptions, watchers: Watchers) -> Round | Pending:
@@ -84,7 +85,6 @@ def run_study(study: Study, options: RunOptions, watchers: Watchers) -> Round | 
         with open_place(study, options.wanted, watchers.notice, wait=options.wait) as place:
             while True:
                 result, final = _one_round(study, dataset, place, options, watchers)
-                place.tidy()
                 if isinstance(result, Pending):
                     return result
                 watchers.round(result)
@@ -95,8 +95,8 @@ def run_study(study: Study, options: RunOptions, watchers: Watchers) -> Round | 
 
 def _sweep(study: Study) -> None:
     """Remove files that a killed `run` was still writing."""
-    for folder in (".", "rounds", "figures", "test_sets", "jobs"):
-        for path in (study.folder / folder).glob(f"{TEMPORARY}*"):
+    for place in ("", "rounds/", "figures/", "test_sets/", "jobs/*/"):
+        for path in study.folder.glob(f"{place}{TEMPORARY}*"):
             path.unlink(missing_ok=True)
 
 
@@ -214,13 +214,13 @@ def _one_round(
     rescored = [spec for spec in completed_specs(*made) if not is_scored(spec)]
     standing = _train(study, [*rescored, *pilot_specs(*made)], place, options, watchers)
     if not standing.over:
-        return Pending(study, standing), True
+        return Pending(study, standing, options), True
     result = conclude(study, replay=options.replay)
     final = _is_final(result, options)
     if study.settings.pilots.schedule_check and final:
         standing = _train(study, check_specs(*made), place, options, watchers)
         if not standing.over:
-            return Pending(study, standing), True
+            return Pending(study, standing, options), True
         result = conclude(study, replay=options.replay)
     _free_disk(study)
     write_round(study, result.number, round_document(result))
@@ -237,6 +237,8 @@ def _train(study: Study, specs: Sequence[PilotSpec], place: Place, options: RunO
         words = f"about {foretold:.2f} h of training and prediction" if foretold is not None else UNKNOWN
         watchers.notice(f"{len(due)} pilot runs are due: {words}.")
     standing = work_off(distinct, place.engine, watchers.runs, watchers.notice, wait=options.wait)
+    done = {spec.folder for spec in standing.done}
+    place.tidy({spec.folder for spec in distinct} - done)
     if standing.over:
         standing.raise_first()
         if due:

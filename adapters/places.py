@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from ..forecast.errors import InputError, WorkError
@@ -56,8 +57,12 @@ class Place(Protocol):
         """Have everything there that runs need."""
         ...
 
-    def tidy(self) -> None:
-        """Forget what is done."""
+    def tidy(self, left: Collection[Path]) -> None:
+        """Forget what is done.
+
+        Args:
+            left: Folders of the runs that are not.
+        """
         ...
 
 
@@ -73,7 +78,7 @@ class LocalPlace:
         """See `Place`."""
         return prepare(study, dataset, self._workers, step)
 
-    def tidy(self) -> None:
+    def tidy(self, left: Collection[Path]) -> None:
         """Nothing is left: what the workers did is in the run folders."""
 
 
@@ -86,6 +91,7 @@ class SlurmPlace:
     def __init__(self, engine: SlurmEngine, workers: Workers, at_once: int, notice: Notice, *, wait: bool) -> None:
         self.engine, self.at_once = engine, at_once
         self._workers, self._notice, self._wait = workers, notice, wait
+        self._said = ""
 
     def prepare(self, study: Study, dataset: NnunetDataset, step: StepsWatcher) -> Materials:
         """Have a job plan and preprocess, and wait for it: what can be trained is known only then.
@@ -93,18 +99,19 @@ class SlurmPlace:
         Raises:
             WorkError: The job ended without having done so; quotes what it printed last.
         """
-        place, waited = study.folder / PREPARATION, 0.0
+        place, waited, jobs = study.folder / PREPARATION, 0.0, self.engine.poll(0)
         while preparation_left(study, dataset):
-            job = self.engine.poll(0).get(place)
+            job = jobs.get(place)
             if job is None or not job.alive:
                 self._submit_preparation(study, "" if job is None else job.words)
+                jobs = self.engine.poll(0)
                 continue
             if not waited:
                 self._notice(f"planning and preprocessing: {job.words or job.state.value}. Interrupting is safe.")
             step(PREPARATION, 0, 1)
             pause = self.engine.pause(waited)
             waited += pause
-            self.engine.poll(pause)
+            jobs = self.engine.poll(pause)
         step(PREPARATION, 1, 1)
         return prepare(study, dataset, self._workers, step)
 
@@ -119,12 +126,14 @@ class SlurmPlace:
         except BusyError as error:
             if not self._wait:
                 raise
-            self._notice(f"{error} Trying again.")
+            if str(error) != self._said:
+                self._notice(f"{error} Trying again.")
+            self._said = str(error)
             self.engine.poll(BUSY_SECONDS)
 
-    def tidy(self) -> None:
-        """Forget the batches whose runs are complete."""
-        self.engine.forget_done()
+    def tidy(self, left: Collection[Path]) -> None:
+        """Forget the batches whose runs are done."""
+        self.engine.forget_done(left)
 
 
 @dataclass(frozen=True)
@@ -168,8 +177,15 @@ def open_place(study: Study, wanted: Wanted, notice: Notice, *, wait: bool) -> I
 def _gpus(device: str, wanted: Wanted, asked: ExecutionSection) -> list[str]:
     if device != "cuda":
         return []
-    named = wanted.gpus or asked.gpus
-    return visible_gpus() if named is None else [str(gpu) for gpu in named]
+    named, visible = wanted.gpus or asked.gpus, visible_gpus()
+    chosen = visible if named is None else [str(gpu) for gpu in named]
+    hidden = [gpu for gpu in chosen if gpu not in visible]
+    if hidden or len(set(chosen)) < len(chosen):
+        raise InputError(
+            f"gpus must be different ones of {', '.join(visible) or 'none'}, the GPUs that this process may use, found "
+            f"{', '.join(chosen)}."
+        )
+    return chosen
 
 
 @contextmanager
@@ -184,7 +200,7 @@ def _on_cluster(
     settings = dataclasses.replace(asked, jobs=wanted.jobs or asked.jobs)
     engine = SlurmEngine(study.folder, settings, notice)
     if wanted.retry:
-        engine.forget_lost()
+        engine.forgive()
     with open_workers(slots_of("cpu", 1, [], 1)) as workers:
         yield SlurmPlace(engine, workers, settings.jobs or AT_ONCE, notice, wait=wait)
 

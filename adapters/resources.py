@@ -131,6 +131,7 @@ def check_training_space(study: Study, due: Sequence[PilotSpec], at_once: int) -
     Raises:
         StorageError: Less is free.
     """
+    due = [spec for spec in due if not (spec.folder / "models").exists()]  # what was begun has its room already
     if due:
         voxels = study.cases.loc[(study.cases["role"] == "test") & (study.cases["voxels"] != ""), "voxels"].astype(int)
         needed = training_gb(due, at_once, int(voxels.sum()))

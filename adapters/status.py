@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,8 @@ class _Work:
     lost: Mapping[str, Queued]
     """The same of jobs that ended; of a run that is not complete they ended too early."""
     batches: Sequence[Batch]
+    handed: Collection[str]
+    """Runs that were handed to a cluster."""
     problem: str | None
     """Why the queue is not known."""
 
@@ -118,7 +120,8 @@ def _work(study: Study) -> _Work:
     places = last_entries(batches).items()
     jobs = {run: found[batch.name, i] for run, (batch, i) in places if (batch.name, i) in found}
     alive = {run: line for run, line in jobs.items() if not line.over}
-    return _Work(is_running(study), alive, {run: line for run, line in jobs.items() if line.over}, batches, problem)
+    lost = {run: line for run, line in jobs.items() if line.over}
+    return _Work(is_running(study), alive, lost, batches, {run for run, _ in places}, problem)
 
 
 def _preparation(work: _Work) -> str | None:
@@ -151,9 +154,12 @@ def _row(study: Study, one: _Seen, work: _Work) -> dict[str, Any]:
         word = word if work.here and line is None else RunStatus.PLANNED.value
     if line is not None:
         word = "queued" if line.state == "PENDING" else "running"
-    words = None if lost is None else f"job {lost.job}_{lost.index} ended as {lost.state}"
-    if lost is not None and tries(work.batches, place, saved_epochs(run.path)) >= TRIES:
-        word, words = RunStatus.FAILED.value, f"{words}, given up after {TRIES} tries: run with --retry"
+    words = None if lost is None else f"job {lost.task} ended as {lost.state}"
+    handed = one.status is not RunStatus.COMPLETED and line is None and place in work.handed
+    if handed and work.problem is not None:
+        word = "unknown"
+    elif handed and tries(work.batches, place, saved_epochs(run.path)) >= TRIES:
+        word, words = RunStatus.FAILED.value, f"{words or 'no result'}, given up after {TRIES} tries: run with --retry"
     return {
         "arm": run.arm,
         "n": run.n,
@@ -164,7 +170,8 @@ def _row(study: Study, one: _Seen, work: _Work) -> dict[str, Any]:
         "share_done": done,
         "seconds": None if record is None or "seconds" not in record else sum(record["seconds"].values()),
         "error": None if record is None or word in ("queued", "running") else record.get("error"),
-        "job": None if line is None else f"{line.job}_{line.index}",
+        "job": None if line is None else line.task,
+        "reason": None if line is None or line.state != "PENDING" or line.reason == "None" else line.reason,
         "lost": words,
     }
 

@@ -13,7 +13,14 @@ from .study import Study
 
 MOST_ROWS = 40
 """Runs up to which each has a line; of more, those that are done or due are counted per arm and size."""
-STYLES = {"completed": "green", "running": "cyan", "queued": "blue", "failed": "red", "planned": "dim"}
+STYLES = {
+    "completed": "green",
+    "running": "cyan",
+    "queued": "blue",
+    "failed": "red",
+    "unknown": "yellow",
+    "planned": "dim",
+}
 
 
 def status_report(study: Study, document: Mapping[str, Any]) -> RenderableType:
@@ -31,7 +38,8 @@ def status_report(study: Study, document: Mapping[str, Any]) -> RenderableType:
 def _add(table: Any, row: Mapping[str, Any]) -> None:
     notes = ["schedule check"] if row["check"] else []
     notes += [] if row["asked"] else ["no longer asked for, but counts"]
-    notes += [f"job {row['job']}"] if row["job"] is not None else []
+    why = f" ({row['reason']})" if row["reason"] else ""
+    notes += [f"job {row['job']}{why}"] if row["job"] is not None else []
     notes += [f"{row['share_done']:.0%} of its epochs"] if row["share_done"] is not None else []
     notes += [row[key] for key in ("lost", "error") if row[key]]
     minutes = "" if row["seconds"] is None else f"{row['seconds'] / 60:.1f}"
@@ -42,7 +50,14 @@ def _add(table: Any, row: Mapping[str, Any]) -> None:
 
 def _counts(title: str, rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     """Many runs: how many of each arm and size are in which state, and those that failed."""
-    words = {"completed": "done", "running": "running", "queued": "queued", "planned": "due", "failed": "failed"}
+    words = {
+        "completed": "done",
+        "running": "running",
+        "queued": "queued",
+        "planned": "due",
+        "failed": "failed",
+        "unknown": "?",
+    }
     counted: dict[tuple[str, int, bool], dict[str, int]] = {}
     for row in rows:
         states = counted.setdefault((row["arm"], row["n"], row["check"]), dict.fromkeys(words, 0))
@@ -51,9 +66,13 @@ def _counts(title: str, rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     for (arm, n, check), states in counted.items():
         cells = [Text(str(states[name]) if states[name] else "", STYLES[name]) for name in words]
         table.add_row(arm, str(n), *cells, "schedule check" if check else "")
+    reasons = sorted({row["reason"] for row in rows if row["reason"]})
     failed = [row for row in rows if row["status"] == "failed"]
-    lines = [f"{row['arm']}, n = {row['n']}, draw {row['draw']} failed: {row['error']}" for row in failed[:10]]
-    return Group(table, *(Text(line, "red") for line in lines))
+    lines = [Text(f"Waiting because of: {', '.join(reasons)}.")] if reasons else []
+    for row in failed[:10]:
+        words = f"{row['arm']}, n = {row['n']}, draw {row['draw']} failed: {row['error'] or row['lost']}"
+        lines.append(Text(words, "red"))
+    return Group(table, *lines)
 
 
 def _summary(study: Study, document: Mapping[str, Any]) -> list[Text]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -18,12 +19,12 @@ from ..forecast.errors import InputError, WorkError
 from .execution.batches import read_batches
 from .execution.slurm import SlurmEngine
 from .status import study_status
-from .study import holder, is_running, open_study
+from .study import Study, holder, is_running, open_study
 
 WATCH_SECONDS = 5.0
 """Between looks of `status --watch`."""
-ENDING = 60.0
-"""Seconds to wait for a `run` that was interrupted to end."""
+ENDING = 10.0
+"""Seconds to wait for a `run` that was interrupted to end, before it is asked less kindly."""
 Answer = tuple[RenderableType, Any]
 
 
@@ -41,10 +42,16 @@ def watch_status(folder: Path, console: Console) -> None:
     """Show how far a study has come until nothing is running or queued, or the user interrupts."""
     report, document = status(folder)
     with Live(report, console=console, auto_refresh=False, transient=False) as live:
-        while document["running"] or any(document["jobs"].values()) or document["preparation"] in ("queued", "running"):
+        while _goes_on(document):
             time.sleep(WATCH_SECONDS)
             report, document = status(folder)
             live.update(report, refresh=True)
+
+
+def _goes_on(document: dict[str, Any]) -> bool:
+    """Whether somebody works on the study, or may do so as far as one can tell."""
+    working = document["running"] or any(document["jobs"].values()) or document["preparation"] in ("queued", "running")
+    return bool(working or document["problem"])
 
 
 def cancel(folder: Path) -> Answer:
@@ -55,7 +62,7 @@ def cancel(folder: Path) -> Answer:
         WorkError: It did not stop.
     """
     study = open_study(folder)
-    here = _interrupt(study.folder) if is_running(study) else False
+    here = _interrupt(study) if is_running(study) else False
     runs: list[str] = []
     if read_batches(study.folder):
         runs = SlurmEngine(study.folder, study.settings.execution, lambda text: None).cancel()
@@ -66,20 +73,23 @@ def cancel(folder: Path) -> Answer:
     return Text(words), {"study": str(study.folder), "stopped": here, "cancelled": runs}
 
 
-def _interrupt(folder: Path) -> bool:
+def _interrupt(study: Study) -> bool:
     """Interrupt the `run` that holds a study, and wait until it has let go; False where it had ended already."""
-    found = holder(folder)
+    found = holder(study.folder)
     if found is None:
         return False
     if found["host"] != socket.gethostname():
         raise InputError(
-            f"{folder}: a `dicecast run` on {found['host']} (process {found['pid']}) works in this study. Cancel it "
-            "there."
+            f"{study.folder}: a `dicecast run` on {found['host']} (process {found['pid']}) works in this study. Cancel "
+            "it there."
         )
-    os.kill(found["pid"], signal.SIGINT)
-    end = time.monotonic() + ENDING
-    while holder(folder) is not None:
-        if time.monotonic() > end:
-            raise WorkError(f"{folder}: process {found['pid']} did not end within {ENDING:g} s of being interrupted.")
-        time.sleep(0.2)
-    return True
+    # who was started in the background may ignore an interrupt; workers end with the command either way
+    for asked, patience in ((signal.SIGINT, ENDING), (signal.SIGTERM, ENDING), (signal.SIGKILL, ENDING)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(found["pid"], asked)
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            if not is_running(study):
+                return True
+            time.sleep(0.2)
+    raise WorkError(f"{study.folder}: process {found['pid']} did not end.")

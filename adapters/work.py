@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
+from ..forecast.errors import WorkError
 from .execution.batches import PREPARATION
 from .execution.cluster_task import PARENT
 from .execution.processes import die_with_parent
@@ -39,7 +41,7 @@ def work(folder: Path, run: str) -> int:
         _prepare(study, dataset)
         return 0
     stop_on_terminate()
-    place, device = run_at(study, run), detect_device(study.settings.execution.device)
+    place, device = run_at(study, run), _device(study)
     spec = spec_of(study, _materials(study, dataset), place, device, augmentation_workers(device, 1))
     print(f"pilot run {spec.name} on {device}", flush=True)
     try:
@@ -48,6 +50,22 @@ def work(folder: Path, run: str) -> int:
         print("stopped after a checkpoint", flush=True)
         return STOPPED
     return 0
+
+
+def _device(study: Study) -> str:
+    """Where this job trains.
+
+    Raises:
+        WorkError: It asked for a GPU and sees none: on a CPU the training would take for ever. Another node may do.
+    """
+    asked = study.settings.execution
+    device = detect_device(asked.device)
+    if PARENT in os.environ and device == "cpu" and asked.device != "cpu" and "gpu" in (asked.gres or ""):
+        raise WorkError(
+            f"{socket.gethostname()}: the job asked for {asked.gres}, but torch sees no GPU here (its driver, or a "
+            'torch without CUDA). Mend that, leave the node out (options = { exclude = "..." }), or set device = "cpu".'
+        )
+    return device
 
 
 def _materials(study: Study, dataset: NnunetDataset) -> Materials:

@@ -43,6 +43,8 @@ class Batch:
     """When, seconds since 1970."""
     job: str | None = None
     """SLURM's job id; None until it is known."""
+    forgiven: bool = False
+    """Whether it counts as no try any more, since the user asked to try again."""
 
     @property
     def name(self) -> str:
@@ -51,12 +53,12 @@ class Batch:
 
     def write(self) -> None:
         """Put it on disk."""
-        document = {"job": self.job, "submitted": self.submitted, "tasks": [asdict(entry) for entry in self.entries]}
-        write_json(self.folder / "batch.json", document)
+        document = {"job": self.job, "submitted": self.submitted, "forgiven": self.forgiven}
+        write_json(self.folder / "batch.json", {**document, "tasks": [asdict(entry) for entry in self.entries]})
 
-    def with_job(self, job: str) -> Batch:
-        """The batch with its job id, which is put on disk."""
-        found = replace(self, job=job)
+    def changed(self, **changes: str | bool) -> Batch:
+        """The batch with a job id, or forgiven; put on disk."""
+        found = replace(self, **changes)  # type: ignore[arg-type]
         found.write()
         return found
 
@@ -91,15 +93,23 @@ def read_batches(study: Path) -> list[Batch]:
     Raises:
         InputError: A `batch.json` cannot be read.
     """
-    found = [_batch(path) for path in study.glob("jobs/*/batch.json")]
+    found = [batch for path in study.glob("jobs/*/batch.json") if (batch := _batch(path)) is not None]
     return sorted(found, key=lambda batch: batch.submitted)
 
 
-def _batch(path: Path) -> Batch:
-    document = read_json(path)
+def _batch(path: Path) -> Batch | None:
+    """What a file says; None where it was removed between two looks."""
+    try:
+        document = read_json(path)
+    except InputError:
+        if not path.exists():
+            return None
+        raise
     try:
         entries = tuple(Entry(str(task["run"]), int(task["saved"])) for task in document["tasks"])
-        return Batch(path.parent, entries, float(document["submitted"]), document["job"])
+        return Batch(
+            path.parent, entries, float(document["submitted"]), document["job"], bool(document.get("forgiven"))
+        )
     except (TypeError, KeyError, ValueError) as error:
         raise InputError(
             f"{path}: must be what dicecast wrote of a submission, found something else. Delete {path.parent}; its "
@@ -113,7 +123,8 @@ def last_entries(batches: Sequence[Batch]) -> Mapping[str, tuple[Batch, int]]:
 
 
 def tries(batches: Sequence[Batch], run: str, saved: int) -> int:
-    """How often in a row a run was handed over with as many epochs as it has now."""
-    handed = [entry.saved for batch in batches for entry in batch.entries if entry.run == run]
+    """How often in a row SLURM took a run with as many epochs as it has now."""
+    counted = [batch for batch in batches if batch.job is not None and not batch.forgiven]
+    handed = [entry.saved for batch in counted for entry in batch.entries if entry.run == run]
     last = next((i for i, one in enumerate(reversed(handed)) if one != saved), len(handed))
     return last

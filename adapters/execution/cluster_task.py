@@ -21,6 +21,8 @@ PARENT = "DICECAST_PARENT"
 """Environment variable: the process whose end a job's process does not survive."""
 SPARE = 15.0
 """Seconds of the notice before a time limit that are left for SLURM to requeue the job."""
+LONG = 0.4
+"""Share of the time limit after which a notice is of that limit: SLURM gives it up to a minute early."""
 TO_BE_KILLED = 900.0
 """Seconds to wait for SLURM to end a job that it asked to stop; ending before would read as done."""
 
@@ -38,7 +40,8 @@ class ClusterTask:
             notice: Seconds before the limit that SLURM gives notice.
         """
         self._study, self._run, self._limit, self._notice = study, run, limit, notice
-        self._began = self._saved = 0.0
+        self._began = time.time()
+        self._before = 0
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -53,7 +56,7 @@ class ClusterTask:
         Raises:
             RuntimeError: It ended without a result.
         """
-        self._began, self._saved = time.time(), saved_epochs(self._study / self._run)
+        self._began, self._before = time.time(), self._progress()
         own = {**dict.fromkeys(THREADS, "1"), PARENT: str(os.getpid()), "nnUNet_def_n_proc": "1"}
         self._child = subprocess.Popen(self.command, env={**os.environ, **own})
         code = self._child.wait()
@@ -70,14 +73,28 @@ class ClusterTask:
         """
         from submitit.helpers import DelayedSubmission
 
-        assert self._child is not None
-        self._child.terminate()
-        try:
-            self._child.wait(max(1.0, self._notice - SPARE))
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-        timed_out = time.time() - self._began > 0.5 * self._limit
-        further = self._run == PREPARATION or saved_epochs(self._study / self._run) > self._saved
-        if timed_out and not further:
+        if self._child is not None:
+            self._child.terminate()
+            if not self._ends_within(max(1.0, self._notice - SPARE)):
+                self._child.kill()
+        if time.time() - self._began > LONG * self._limit and self._progress() <= self._before:
             return None
         return DelayedSubmission(ClusterTask(self._study, self._run, self._limit, self._notice))
+
+    def _ends_within(self, seconds: float) -> bool:
+        """Whether the process ends in time; `wait` would block, for it is what the signal has interrupted."""
+        assert self._child is not None
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if found is not None:
+                return True
+            time.sleep(0.1)
+        return False
+
+    def _progress(self) -> int:
+        """Epochs in the checkpoints; of the preparation, plans made and cases preprocessed."""
+        if self._run != PREPARATION:
+            return saved_epochs(self._study / self._run)
+        made = self._study / "nnunet" / "preprocessed"
+        return sum(1 for pattern in ("*/*.json", "*/*/*.pkl") for _ in made.glob(pattern))

@@ -24,8 +24,10 @@ OVER = {
     "TIMEOUT",
 }
 """States in which SLURM is done with a job."""
-STUCK = ("launch failed requeued held", "DependencyNeverSatisfied", "BadConstraints")
+STUCK = ("launch failed requeued held", "DependencyNeverSatisfied", "BadConstraints", "JobHoldMaxRequeue")
 """Reasons for which a pending job never starts by itself."""
+HELD = ("REQUEUE_HOLD", "SPECIAL_EXIT")
+"""States of which the same is true."""
 
 
 class UnreachableError(BusyError):
@@ -43,6 +45,12 @@ class Queued:
     """Task of the array; 0 without one."""
     state: str
     reason: str
+    in_array: bool
+
+    @property
+    def task(self) -> str:
+        """What SLURM's commands call it."""
+        return f"{self.job}_{self.index}" if self.in_array else self.job
 
     @property
     def over(self) -> bool:
@@ -52,7 +60,8 @@ class Queued:
     @property
     def stuck(self) -> bool:
         """Whether it waits for what will not come."""
-        return self.state == "PENDING" and self.reason.replace("_", " ") in {r.replace("_", " ") for r in STUCK}
+        reasons = {reason.replace("_", " ") for reason in STUCK}
+        return self.state in HELD or (self.state == "PENDING" and self.reason.replace("_", " ") in reasons)
 
 
 def queue(names: Collection[str]) -> list[Queued]:
@@ -71,7 +80,8 @@ def queue(names: Collection[str]) -> list[Queued]:
 
 def _line(text: str) -> Queued:
     name, job, index, state, reason = text.strip().split("|", 4)
-    return Queued(name, job, int(index) if index.isdigit() else 0, state, reason.strip("()"))
+    in_array = index.isdigit()
+    return Queued(name, job, int(index) if in_array else 0, state, reason.strip("()"), in_array)
 
 
 def cancel(jobs: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ...forecast.errors import InputError, WorkError
 from ..execution_section import ExecutionSection, minutes
+from ..files import write_with
 from ..nnunet.attempt import saved_epochs
 from ..nnunet.spec import PilotSpec, RunStatus, run_status
 from . import scheduler
@@ -72,7 +73,6 @@ class SlurmEngine:
         self._study, self._settings, self._notice = study, settings, notice
         self._batches = read_batches(study)
         self._jobs: dict[Path, Job] = {}
-        self._ended: dict[str, float] = {}
         self._endings: dict[str, str] = {}
         self._reachable = True
 
@@ -96,20 +96,41 @@ class SlurmEngine:
         """
         size = scheduler.largest_array()
         for start in range(0, len(entries), size):
-            batch = new_batch(self._study, entries[start : start + size])
-            self._batches.append(batch)
-            self._submit_batch(batch)
+            self._hand_over(entries[start : start + size])
 
-    def _submit_batch(self, batch: Batch) -> None:
-        executor = self._executor(batch)
+    def _hand_over(self, entries: Sequence[Entry]) -> None:
+        """Submit one array; one that is over a limit of the user's jobs in halves, as far as the limit goes."""
         try:
+            self._submit_batch(entries)
+        except scheduler.UnreachableError:
+            raise
+        except BusyError as error:
+            if len(entries) > 1:
+                self._hand_over(entries[: len(entries) // 2])
+                self._hand_over(entries[len(entries) // 2 :])
+            elif not self._any_alive():
+                raise WorkError(
+                    f"{error} No job of this study is in the queue to wait for: correct the limits it asks for in "
+                    "[execution.slurm], or wait until other jobs of yours have ended."
+                ) from error
+            else:
+                raise
+
+    def _any_alive(self) -> bool:
+        return any(not line.over for line in scheduler.queue([batch.name for batch in self._batches]))
+
+    def _submit_batch(self, entries: Sequence[Entry]) -> None:
+        batch = new_batch(self._study, entries)
+        self._batches.append(batch)
+        try:
+            executor = self._executor(batch)
             # an array; of one task, a plain job. What sbatch says is in the error
             with contextlib.redirect_stderr(io.StringIO()), executor.batch():
                 jobs = [executor.submit(self._task(entry)) for entry in batch.entries]
         except Exception as error:
             self._refused(batch, error)
             return
-        self._keep(batch.with_job(str(jobs[0].job_id).partition("_")[0]))
+        self._keep(batch.changed(job=str(jobs[0].job_id).partition("_")[0]))
 
     def _refused(self, batch: Batch, error: Exception) -> None:
         """A submission that failed: forget it, unless SLURM has it all the same or does not say."""
@@ -173,7 +194,7 @@ class SlurmEngine:
         """Learn the job id of a batch whose submitter was ended before it could write it down."""
         known = {line.name: line.job for line in lines}
         for batch in [one for one in self._batches if one.job is None and one.name in known]:
-            changed = batch.with_job(known[batch.name])
+            changed = batch.changed(job=known[batch.name])
             self._mend(changed)
             self._keep(changed)
 
@@ -187,22 +208,27 @@ class SlurmEngine:
             if not path.exists():
                 submission = DelayedSubmission(self._task(entry))
                 submission.set_timeout(minutes(self._settings.slurm.time), ENDLESS)
-                submission.dump(path)
+                write_with(path, submission.dump)
 
     def _job(self, batch: Batch, index: int, line: scheduler.Queued | None) -> Job:
+        run = batch.entries[index].run
         if line is None:
-            new = batch.job is None and time.time() - batch.submitted < GRACE
-            return Job(JobState.QUEUED if new else JobState.OVER, "its job is gone from the queue")
-        name = f"job {line.job}_{line.index}" if len(batch.entries) > 1 else f"job {line.job}"
+            if time.time() - batch.submitted < GRACE:
+                return Job(JobState.QUEUED, "not in the queue yet")
+            ending = self._is_fresh(run)
+            return Job(JobState.ENDING if ending else JobState.OVER, "its job is gone from the queue")
+        name = f"job {line.task}"
         if line.stuck:
             with contextlib.suppress(scheduler.UnreachableError):  # if it starts after all, no harm is done
                 scheduler.cancel([name.removeprefix("job ")])
             return Job(JobState.OVER, f"{name} would never have started ({line.reason})")
+        if line.state == "COMPLETING":
+            return Job(JobState.ENDING, name)
         if not line.over:
             waiting = line.state == "PENDING"
             why = f", {line.reason}" if waiting and line.reason != "None" else ""
             return Job(JobState.QUEUED if waiting else JobState.RUNNING, f"{name}{why}")
-        if line.state == "COMPLETED" and self._just_ended(name):
+        if line.state == "COMPLETED" and self._is_fresh(run):
             return Job(JobState.ENDING, f"{name} has ended")
         words = self._ending(batch, index, f"{name} ended as {line.state}")
         return Job(JobState.OVER, words, log=batch.log(index))
@@ -214,9 +240,13 @@ class SlurmEngine:
             self._endings[words] = f"{words}: {said}" if said else words
         return self._endings[words]
 
-    def _just_ended(self, name: str) -> bool:
-        """Whether a result may still be on its way through the file system."""
-        return time.monotonic() - self._ended.setdefault(name, time.monotonic()) < GRACE
+    def _is_fresh(self, run: str) -> bool:
+        """Whether the run wrote its log lately, so that a result may still be on its way through the file system."""
+        try:
+            log = Path("nnunet/preprocessing.log") if run == PREPARATION else Path(run) / "log.txt"
+            return time.time() - (self._study / log).stat().st_mtime < GRACE
+        except OSError:
+            return False
 
     def tries(self, folder: Path) -> int:
         """See `Engine`."""
@@ -226,21 +256,30 @@ class SlurmEngine:
         """See `Engine`; the longer the work takes, the less often SLURM is asked."""
         return min(max(seconds / 20, PAUSES[0]), PAUSES[1])
 
-    def forget_done(self) -> None:
-        """Forget the batches whose every run is complete, and take what is left of them out of the queue."""
-        done = [batch for batch in self._batches if all(self._complete(entry) for entry in batch.entries)]
-        with contextlib.suppress(scheduler.UnreachableError):  # the next call does it
+    def forget_done(self, left: Collection[Path]) -> None:
+        """Forget the batches whose every run is done, and take what is left of them out of the queue.
+
+        Args:
+            left: Folders of runs that are not done.
+        """
+        with contextlib.suppress(WorkError):  # a job that hangs, or no controller: the next call does it
+            done = [b for b in self._batches if all(self._is_done(entry, left) for entry in b.entries)]
             self._forget(done, patience=ENDING)
 
-    def _complete(self, entry: Entry) -> bool:
+    def _is_done(self, entry: Entry, left: Collection[Path]) -> bool:
         """Whether a task is done; runs that are handed over prove that the preparation is."""
-        return entry.run == PREPARATION or run_status(self._study / entry.run) is RunStatus.COMPLETED
+        folder = self._study / entry.run
+        return entry.run == PREPARATION or (folder not in left and run_status(folder) is RunStatus.COMPLETED)
 
-    def forget_lost(self) -> None:
-        """Forget the batches that nobody is working on any more, and with them how often runs were tried."""
-        self.poll(0)
-        alive = {path for path, job in self._jobs.items() if job.alive}
-        self._forget([b for b in self._batches if not alive & {self._study / entry.run for entry in b.entries}])
+    def forgive(self) -> None:
+        """Let what was tried so far count as no try; batches that nobody works on are forgotten.
+
+        Raises:
+            UnreachableError: The controller does not answer.
+        """
+        alive = {line.name for line in scheduler.queue([b.name for b in self._batches]) if not line.over}
+        self._forget([batch for batch in self._batches if batch.name not in alive])
+        self._batches = [batch.changed(forgiven=True) for batch in self._batches]
 
     def cancel(self) -> list[str]:
         """Take every job out of the queue and wait until it has ended.
@@ -291,11 +330,12 @@ def parameters(settings: ExecutionSection, preparation: bool) -> dict[str, Any]:
         "account": asked.account,
         "qos": asked.qos,
         "time": minutes(asked.time),
-        "gres": None if preparation else settings.gres,
+        "gres": None if preparation else settings.gres or None,
         "cpus_per_task": settings.cpus,
         "setup": ["set -e", *asked.setup, "set +e"] if asked.setup else None,  # a line that fails ends the job
         "additional_parameters": {"requeue": True, **({"mem": asked.mem} if asked.mem else {}), **options},
         "stderr_to_stdout": True,
+        "srun_args": [f"--cpus-per-task={settings.cpus}"],  # srun does not take it over from sbatch everywhere
         "array_parallelism": settings.jobs or AT_ONCE,
     }
     return {name: value for name, value in found.items() if value is not None}

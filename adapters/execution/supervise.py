@@ -67,7 +67,7 @@ def work_off(specs: Sequence[PilotSpec], engine: Engine, watch: Watch, notice: N
         if standing.over or (not wait and standing.held == supervisor.held_back):
             return standing
         if not wait and standing.refused is not None:
-            return standing
+            return supervisor.look(engine.poll(0), standing.refused)  # part of them may have been handed over
         jobs = engine.poll(engine.pause(time.monotonic() - began) if not supervisor.submitted else 0)
 
 
@@ -76,14 +76,15 @@ class _Supervisor:
 
     def __init__(self, specs: Sequence[PilotSpec], engine: Engine, notice: Notice) -> None:
         self._specs, self._engine, self._notice = specs, engine, notice
+        self._folders = {spec.folder for spec in specs}
         self._over: dict[Path, DicecastError | None] = {spec.folder: None for spec in specs if is_done(spec)}
         self.held_back: list[PilotSpec] = []
         """Runs that wait for another run."""
         self.submitted = False
         """Whether the last look handed something over."""
 
-    def look(self, jobs: Mapping[Path, Job]) -> Standing:
-        """Where every run stands, handing over what is due."""
+    def look(self, jobs: Mapping[Path, Job], refused: BusyError | None = None) -> Standing:
+        """Where every run stands, handing over what is due unless that was just refused."""
         due = []
         for spec in self._specs:
             job = jobs.get(spec.folder)
@@ -98,30 +99,34 @@ class _Supervisor:
             else:
                 due.append(spec)
         self.held_back = [spec for spec in due if not self._ready(spec)]
-        refused = self._submit([spec for spec in due if self._ready(spec)], jobs)
+        refused = refused or self._submit([spec for spec in due if self._ready(spec)], jobs)
         self.submitted = refused is None and len(due) > len(self.held_back)
         return self._standing(jobs, due, refused)
 
     def _submit(self, ready: list[PilotSpec], jobs: Mapping[Path, Job]) -> BusyError | None:
-        for spec in ready:
-            if spec.folder in jobs:
-                self._notice(f"pilot run {spec.name}: {jobs[spec.folder].words or 'no result'}; trying again.")
         if not ready:
             return None
         try:
             self._engine.submit(ready)
         except BusyError as error:
             return error
+        for spec in ready:
+            if spec.folder in jobs:
+                self._notice(f"pilot run {spec.name}: {jobs[spec.folder].words or 'no result'}; trying again.")
         return None
 
     def _ready(self, spec: PilotSpec) -> bool:
-        """Runs that crop by another run's predictions wait for it."""
-        return spec.boxes is None or run_status(spec.boxes) is RunStatus.COMPLETED
+        """Runs that crop by another run's predictions wait for it; what is only scored anew has them."""
+        if spec.boxes is None or run_status(spec.boxes) is RunStatus.COMPLETED:
+            return True
+        return run_status(spec.folder) is RunStatus.COMPLETED
 
     def _given_up(self, spec: PilotSpec, job: Job | None) -> DicecastError | None:
         """Why a run that is not done is not tried again; None where it is."""
         if spec.boxes is not None and isinstance(self._over.get(spec.boxes), DicecastError):
             return WorkError(f"pilot run {spec.name} needs the predictions of {spec.boxes}, which failed.")
+        if spec.boxes not in self._folders and not self._ready(spec):
+            return WorkError(f"pilot run {spec.name} needs the predictions of {spec.boxes}, which is not asked for.")
         if job is None:
             return None
         error = job.error or _recorded(spec, self._engine.way_on)

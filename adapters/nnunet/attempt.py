@@ -81,11 +81,11 @@ def attempt(folder: Path) -> Iterator[Attempt]:
         if not locked:
             print("this file system has no locks; attempts are told apart by attempt.json alone", flush=True)
         before = _read(folder / "attempt.json")
-        sweep(folder)
         began = time.time()
         found = Attempt(folder, uuid.uuid4().hex, _spent(before, folder), began, int(before.get("number", 0)) + 1)
         record = {"host": socket.gethostname(), "pid": os.getpid(), "job": _job(), "began": began}
         write_json(folder / "attempt.json", {"id": found.id, "number": found.number, "spent": found.spent, **record})
+        sweep(folder)  # an attempt that wrote there now finds that it was taken over
         yield found
 
 

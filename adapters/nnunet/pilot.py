@@ -144,8 +144,9 @@ def _run(spec: PilotSpec, held: Attempt) -> None:
     models = [_train(spec, held, plans, fold, *split, device) for fold, split in enumerate(splits)]
     _plot_losses(spec, models)
     started = time.time()
-    _predict(spec, plans, [model.checkpoint for model in models], splits, device)
+    _predict(spec, held, plans, [model.checkpoint for model in models], splits, device)
     predicted = time.time()
+    held.check()
     score_run(spec)
     epochs = [seconds for model in models for seconds in model.epoch_seconds]
     seconds = {"training": sum(epochs), "prediction": predicted - started, "scoring": time.time() - predicted}
@@ -205,6 +206,7 @@ def _train(
     trainer.configure(settings)
     before = fold * settings.epochs
     trainer.on_epoch = lambda finished, saved: _progress(spec, held, before + finished, before + saved)
+    trainer.before_write = held.check
     trainer.initialize()
     output = Path(trainer.output_folder)
     final, latest = output / "checkpoint_final.pth", output / "checkpoint_latest.pth"
@@ -219,6 +221,7 @@ def _train(
             load_pretrained_weights(trainer.network, str(spec.pretrained))
         _progress(spec, held, before + trainer.current_epoch, before + trainer.current_epoch)
         trainer.run_training()
+        _progress(spec, held, before + settings.epochs, before + settings.epochs)
     log = {name: trainer.logger.get_value(name, step=None) for name in LOGGED}
     seconds = [float(end - start) for start, end in zip(log[LOGGED[2]], log[LOGGED[3]], strict=True)]
     return _Model(final, {name: [float(loss) for loss in log[name]] for name in LOGGED[:2]}, seconds)
@@ -229,7 +232,9 @@ def _is_sound(checkpoint: Path) -> bool:
     return checkpoint.is_file() and zipfile.is_zipfile(checkpoint)
 
 
-def _predict(spec: PilotSpec, plans: dict[str, Any], checkpoints: list[Path], splits: Splits, device: Any) -> None:
+def _predict(
+    spec: PilotSpec, held: Attempt, plans: dict[str, Any], checkpoints: list[Path], splits: Splits, device: Any
+) -> None:
     """Predict the test sets and, by the model that did not see them, the training cases; writes `predictions/`."""
     from .prediction import load_predictor, predict_cases
     from .trainers import trainer_class
@@ -246,6 +251,7 @@ def _predict(spec: PilotSpec, plans: dict[str, Any], checkpoints: list[Path], sp
             else _predict_in_boxes(spec, predictor, plans, test_set)
         )
         for case, maps, properties in found:
+            held.check()
             _keep(spec, test_set, case, maps[spec.rules[0]], properties, reader)
             if len(maps) > 1:
                 reference, _ = reader.read_seg(str(cases[case].label))
@@ -254,9 +260,9 @@ def _predict(spec: PilotSpec, plans: dict[str, Any], checkpoints: list[Path], sp
         write_csv(pd.DataFrame(rows), spec.folder / "ensembles.csv")
     if spec.cross_validation and len(splits) > 1:
         models, folder = predictor.list_of_parameters, case_folder(spec.workspace, plans, spec.configuration)
-        for weights, (_, held) in zip(models, splits, strict=True):
+        for weights, (_, left_out) in zip(models, splits, strict=True):
             predictor.list_of_parameters = [weights]
-            for case, maps, properties in predict_cases(predictor, folder, held, ("logits",)):
+            for case, maps, properties in predict_cases(predictor, folder, left_out, ("logits",)):
                 _keep(spec, CROSS_VALIDATION, case, maps["logits"], properties, reader)
 
 

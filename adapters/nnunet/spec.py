@@ -174,7 +174,12 @@ def run_state(folder: Path) -> tuple[RunStatus, dict[str, Any] | None]:
     """How far a run folder has come, and its record if it has one; reads each file once."""
     if not (folder / "run.json").is_file():
         return RunStatus.RUNNING if (folder / "progress.json").is_file() else RunStatus.PLANNED, None
-    record = read_record(folder)
+    try:
+        record = read_record(folder)
+    except InputError:
+        if (folder / "run.json").exists():
+            raise
+        return RunStatus.RUNNING, None  # a failed attempt's record went while it is tried again
     return RunStatus(record["status"]), record
 
 

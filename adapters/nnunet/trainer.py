@@ -57,6 +57,8 @@ class _Pilot:
     ends_epochs_itself: bool = False
     on_epoch: Callable[[int, int], None] = staticmethod(lambda finished, saved: None)
     """Called with the number of finished epochs, and how many of them are in the last checkpoint."""
+    before_write: Callable[[], None] = staticmethod(lambda: None)
+    """Called before a checkpoint takes its place; raises where another attempt has taken over."""
     saved_epochs: int = 0
     saved_at: float = 0.0
 
@@ -157,6 +159,7 @@ class _Pilot:
         super().save_checkpoint(draft)  # type: ignore[misc]
         with open(draft, "rb") as written:
             os.fsync(written.fileno())
+        self.before_write()
         os.replace(draft, filename)
         if os.path.basename(filename) != "checkpoint_best.pth":
             self.saved_epochs, self.saved_at = self.current_epoch + 1, time.monotonic()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 import subprocess
 import sys
 import time
@@ -55,6 +58,19 @@ def test_an_attempt_notices_that_another_took_over_where_locks_do_not_reach(tmp_
             held.check()
         (tmp_path / "attempt.json").unlink()  # the other one has completed the run
         with pytest.raises(SupersededError):
+            held.check()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_worked_on_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for _ in range(2):  # nothing that the first one leaves keeps the second one out
+        with attempt(tmp_path) as held:
             held.check()
 
 

@@ -208,6 +208,7 @@ FAULTS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("no run on a GPU", raw(execution={"runs_per_gpu": 0}), ["[execution]", "runs_per_gpu", ">= 1"]),
     ("time limit", raw(execution={"slurm": {"time": "1 day"}}), ["[execution], slurm", "time", "1 day"]),
     ("our option", raw(execution={"slurm": {"options": {"array": "0-9"}}}), ["options", "array", "dicecast"]),
+    ("tasks", raw(execution={"slurm": {"options": {"ntasks": 2}}}), ["options", "ntasks", "dicecast"]),
     ("jobs 0", raw(execution={"jobs": 0}), ["[execution]", "jobs", ">= 1"]),
     ("device", raw(execution={"device": "gpu"}), ["[execution]", "device", "cuda", "gpu"]),
     ("unit is a number", raw(cost={"unit": 3}), ["[cost]", "unit", "text"]),

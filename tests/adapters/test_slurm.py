@@ -240,6 +240,43 @@ def test_a_batch_whose_submitter_was_killed_before_it_knew_the_job_is_adopted(cl
     assert "recommendation" in pending(study, cluster)
 
 
+def test_changed_scores_are_made_by_jobs_that_stay_in_the_queue(cluster: Cluster, prepared: Path) -> None:
+    run(prepared)
+    edit(prepared, '"dice", "jaccard", "recall"', '"dice", "recall"')
+    hold_nodes(cluster)
+    assert pending(prepared, cluster)["runs"]["queued"] == 3
+    assert len(alive(cluster)) == 3
+    release_nodes(cluster)
+    cluster.wait(lambda: not alive(cluster), 120)
+    assert "recommendation" in pending(prepared, cluster)
+    for name in ("n3", "n6", "n12"):
+        assert "jaccard" not in set(pd.read_csv(prepared / f"runs/2d/{name}/draw0/scores.csv")["metric"])
+    assert not (prepared / "jobs").exists()
+
+
+LIMITED = """#!/bin/bash
+if grep -q -- --array= "$@"; then
+  echo "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit)" >&2
+  exit 1
+fi
+exec {real} "$@"
+"""
+
+
+def test_an_array_over_the_limit_of_a_user_is_handed_over_in_parts(cluster: Cluster, prepared: Path) -> None:
+    """By a sbatch that lets only single tasks through, and otherwise says what a user at a limit reads."""
+    place = prepared.with_name("bin")
+    place.mkdir()
+    (place / "sbatch").write_text(LIMITED.format(real=shutil.which("sbatch")))
+    (place / "sbatch").chmod(0o755)
+    hold_nodes(cluster)
+    limited = {**cluster.environment, "PATH": f"{place}{os.pathsep}{os.environ['PATH']}"}
+    told = dicecast("run", prepared, *ON_CLUSTER, "--json", "-", **limited)
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["runs"]["queued"] == 3
+    assert sorted(len(batch.entries) for batch in read_batches(prepared)) == [1, 1, 1]
+
+
 def test_more_runs_than_an_array_may_have_become_several_arrays(tmp_path: Path, prepared: Path) -> None:
     with running_cluster(tmp_path / "slurm", gpus=1, settings={"MaxArraySize": 3}) as cluster:
         study = prepared

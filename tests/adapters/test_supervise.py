@@ -148,6 +148,17 @@ def test_a_run_that_needs_anothers_predictions_waits_for_it(tmp_path: Path) -> N
     assert len(standing.failed) == 2
 
 
+def test_what_is_only_scored_anew_needs_no_predictions_of_others(tmp_path: Path) -> None:
+    complete(tmp_path / "fine")
+    (tmp_path / "fine" / "scoring.json").unlink()
+    engine = Told(well)
+    standing, _ = work([spec_at(tmp_path / "fine", boxes=tmp_path / "gone")], engine)
+    assert len(standing.done) == 1
+    standing, _ = work([spec_at(tmp_path / "finer", boxes=tmp_path / "gone")], engine)
+    with pytest.raises(WorkError, match="not asked for"):
+        standing.raise_first()
+
+
 def test_without_waiting_what_is_due_is_handed_over_and_left(tmp_path: Path) -> None:
     engine = Told(lambda folder, tries: Job(JobState.RUNNING))
     specs = [spec_at(tmp_path / "a"), spec_at(tmp_path / "b", boxes=tmp_path / "a")]
@@ -187,7 +198,7 @@ def test_the_first_look_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def batches_of(*handed: tuple[str, int]) -> list[Batch]:
-    return [Batch(Path(f"jobs/{i}"), (Entry(run, saved),), float(i)) for i, (run, saved) in enumerate(handed)]
+    return [Batch(Path(f"jobs/{i}"), (Entry(run, saved),), float(i), str(i)) for i, (run, saved) in enumerate(handed)]
 
 
 def test_tries_count_those_in_a_row_that_got_no_further() -> None:
@@ -197,6 +208,9 @@ def test_tries_count_those_in_a_row_that_got_no_further() -> None:
     assert tries(batches, "a", 0) == 0
     assert tries(batches[:3], "a", 0) == 2
     assert tries(batches, "c", 0) == 0
+    forgiven = [dataclasses.replace(batch, forgiven=True) for batch in batches[3:]]
+    never_taken = dataclasses.replace(batches[4], job=None)
+    assert tries([*batches[:3], *forgiven, batches[4], never_taken], "a", 5) == 1
 
 
 def test_batches_are_read_as_they_were_written_and_a_later_one_counts(tmp_path: Path) -> None:
