@@ -70,8 +70,8 @@ def _counts(title: str, rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     failed = [row for row in rows if row["status"] == "failed"]
     lines = [Text(f"Waiting because of: {', '.join(reasons)}.")] if reasons else []
     for row in failed[:10]:
-        words = f"{row['arm']}, n = {row['n']}, draw {row['draw']} failed: {row['error'] or row['lost']}"
-        lines.append(Text(words, "red"))
+        what = f"{row['arm']}, n = {row['n']}, draw {row['draw']} failed: {row['error'] or row['lost']}"
+        lines.append(Text(what, "red"))
     return Group(table, *lines)
 
 
