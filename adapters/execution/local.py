@@ -45,7 +45,7 @@ class LocalEngine:
                 error = None if one.died else one.error
                 self._jobs[folder] = Job(JobState.OVER, "its worker process died" if one.died else "", error)
                 del self._tasks[folder]
-        return self._jobs
+        return dict(self._jobs)
 
     def tries(self, folder: Path) -> int:
         """See `Engine`."""

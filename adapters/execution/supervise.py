@@ -106,13 +106,13 @@ class _Supervisor:
     def _submit(self, ready: list[PilotSpec], jobs: Mapping[Path, Job]) -> BusyError | None:
         if not ready:
             return None
+        lost = [(spec, jobs[spec.folder]) for spec in ready if spec.folder in jobs]
         try:
             self._engine.submit(ready)
         except BusyError as error:
             return error
-        for spec in ready:
-            if spec.folder in jobs:
-                self._notice(f"pilot run {spec.name}: {jobs[spec.folder].words or 'no result'}; trying again.")
+        for spec, job in lost:
+            self._notice(f"pilot run {spec.name}: {job.words or 'no result'}; trying again.")
         return None
 
     def _ready(self, spec: PilotSpec) -> bool:

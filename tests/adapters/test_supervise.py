@@ -55,7 +55,7 @@ class Told:
         for folder, job in self.jobs.items():
             if job.alive:
                 self.jobs[folder] = self.act(folder, self.tries(folder))
-        return dict(self.jobs)
+        return self.jobs
 
     def tries(self, folder: Path) -> int:
         return self.submitted.count(folder)
@@ -81,8 +81,9 @@ def work(specs: list[PilotSpec], engine: Told, *, wait: bool = True) -> tuple[St
 def test_runs_that_are_complete_are_left_alone(tmp_path: Path) -> None:
     complete(tmp_path / "a")
     engine = Told(well)
-    standing, _ = work([spec_at(tmp_path / "a"), spec_at(tmp_path / "b")], engine)
+    standing, notices = work([spec_at(tmp_path / "a"), spec_at(tmp_path / "b")], engine)
     assert engine.submitted == [tmp_path / "b"]
+    assert notices == []
     assert len(standing.done) == 2 and standing.over
 
 
