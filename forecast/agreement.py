@@ -26,6 +26,8 @@ NORMAL = 1.96
 """Standard deviations from the bias to a limit of agreement (95 % of the differences)."""
 EXACT = 50_000
 """Orderings up to which a rank test counts them all."""
+EXACT_PAIRS = 10_000
+"""Pairs of cases up to which two groups without ties are tested exactly, by recursion."""
 ROUNDING = 12
 """Decimal digits of the largest value that are more than rounding noise."""
 
@@ -282,7 +284,8 @@ def between_strata(a: ArrayLike, b: ArrayLike) -> StrataTest:
     elif math.comb(n + m, n) <= EXACT:
         p = _two_sided(np.array(list(combinations(ranks, n))).sum(axis=1), float(ranks[:n].sum()))
     else:
-        p = float(stats.mannwhitneyu(first, second, alternative="two-sided").pvalue)
+        exact = n * m <= EXACT_PAIRS and len(np.unique(ranks)) == n + m
+        p = float(stats.mannwhitneyu(first, second, method="exact" if exact else "asymptotic").pvalue)
     return replace(made, u=u, p=p, effect=u / (n * m), note=note)
 
 

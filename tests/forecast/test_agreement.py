@@ -164,6 +164,21 @@ def test_mann_whitney_counts_pairs() -> None:
     assert between_strata(b, a).effect == pytest.approx(1 - wins / (30 * 25))
 
 
+def test_many_scores_without_ties_are_tested_exactly() -> None:
+    # of 28 x 29 pairs 28 go the other way; the number of ways to have at most so many: partitions into a 28 x 29 box
+    low, high = np.arange(28) + 1.0, np.arange(29) + 100.0
+    low[-1] = 128.5
+    ways = np.zeros(29, dtype=object)
+    ways[0] = 1
+    for part in range(1, 29):  # a box of 28 x 29 leaves every partition of at most 28 whole
+        for total in range(part, 29):
+            ways[total] += ways[total - part]
+    assert between_strata(low, high).u == 29
+    low[-1] = 127.5
+    assert between_strata(low, high).u == 28
+    assert between_strata(low, high).p == pytest.approx(2 * int(ways.sum()) / math.comb(57, 28))
+
+
 @pytest.mark.parametrize(
     ("a", "b"),
     [([1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]), ([0.0, 0.0, 0.5, 0.7], [0.0, 0.8, 0.9]), ([0.2, 0.2], [0.2, 0.4, 0.4])],
