@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .forecast.across_test_sets import AcrossTestSets, across_test_sets
+    from .forecast.arms import ArmCost
     from .forecast.campaign import Campaign
     from .forecast.comparison import Comparison, compare_curves
+    from .forecast.comparison_json import comparison_document
     from .forecast.costs import Costs
     from .forecast.curve import Curve, curves_from_scores
-    from .forecast.document import comparison_document, forecast_document
+    from .forecast.document import forecast_document
     from .forecast.errors import DicecastError, InputError, WorkError
     from .forecast.export import to_datatree
     from .forecast.fit import LeastSquaresFit, least_squares
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from .forecast.stability import drop_largest
 
 _HOMES = {
+    "AcrossTestSets": "across_test_sets",
+    "ArmCost": "arms",
     "Campaign": "campaign",
     "Comparison": "comparison",
     "Costs": "costs",
@@ -48,8 +53,9 @@ _HOMES = {
     "Recommendation": "recommendation",
     "Situation": "recommendation",
     "WorkError": "errors",
+    "across_test_sets": "across_test_sets",
     "compare_curves": "comparison",
-    "comparison_document": "document",
+    "comparison_document": "comparison_json",
     "curves_from_scores": "curve",
     "drop_largest": "stability",
     "forecast_curve": "forecast",
@@ -65,6 +71,8 @@ _HOMES = {
 """Module of `forecast` that each public name lives in; imported when it is first used."""
 
 __all__ = [
+    "AcrossTestSets",
+    "ArmCost",
     "Campaign",
     "Comparison",
     "Costs",
@@ -80,6 +88,7 @@ __all__ = [
     "Situation",
     "WorkError",
     "__version__",
+    "across_test_sets",
     "compare_curves",
     "comparison_document",
     "curves_from_scores",

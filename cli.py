@@ -416,6 +416,10 @@ def forecast_command(
     jobs: Annotated[
         int | None, typer.Option(help="Processes for --quick.  \\[default: one per core]", show_default=False)
     ] = None,
+    forecaster: Annotated[
+        str,
+        typer.Option(help="bayes: families of curves; lstm: a small network trained on other curves, for --at."),
+    ] = "bayes",
     target: Json = None,
     strict: Strict = False,
 ) -> int:
@@ -439,6 +443,15 @@ def forecast_command(
         stratum=stratum,
         pooled=pooled,
     )
+    if forecaster != "bayes":
+        from .adapters.surrogate.command import lstm_command
+
+        names = ("--target", "--stability", "--eps", "--reach", "--family", "--figures", "--quick", "--jobs")
+        values = (target_score, stability, eps, reach, family, figures, quick, jobs)
+        unfit = dict(zip(names, values, strict=True)) | {"--scope population": scope == "population"}
+        report, document, cannot_tell = lstm_command(forecaster, source, wishes, unfit)
+        _show(report, document, target)
+        return 3 if strict and cannot_tell else 0
     if quick and (stability or figures):
         raise InputError("--quick goes without --stability and --figures.")
     if jobs is not None and not quick:
@@ -506,7 +519,7 @@ def recommend(
     )
     asked = commands.Asked(
         goal=commands.goal_of(target_score, per_point),
-        per_case=commands.costs_by_arm(per_case),
+        per_case=commands.numbers_by_arm(per_case, "per-case"),
         per_round=per_round,
         per_run=per_run,
         unit=unit,
@@ -591,11 +604,44 @@ def simulate(
 @app.command()
 @_guarded
 def compare(
-    source: SourcePath,
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Studies, scores CSVs or folders of nnU-Net results; of several, each may be NAME=PATH.",
+            show_default=False,
+        ),
+    ],
     arms: Annotated[
         str | None,
         typer.Option(help="Arms to compare, the reference first: 2d,3d_fullres  \\[default: all]", show_default=False),
     ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            help="Cases to compare at, up to 4 x the largest size: 100,200  \\[default: annotated now, twice as many, "
+            "all]",
+            show_default=False,
+        ),
+    ] = None,
+    per_case: Annotated[
+        str | None,
+        typer.Option(
+            help="Cost of annotating a case, of every arm or arm=number,arm=number.  \\[default: the study's]",
+            show_default=False,
+        ),
+    ] = None,
+    per_run: Annotated[
+        str | None,
+        typer.Option(
+            help="Cost of training once, likewise.  \\[default: what the study's runs took, at its per_gpu_hour]",
+            show_default=False,
+        ),
+    ] = None,
+    spend: Annotated[
+        str | None,
+        typer.Option(help="What may be spent from now on, to compare at the same cost: 1000,4000", show_default=False),
+    ] = None,
+    unit: Unit = None,
     level: Level = None,
     eps: Eps = None,
     seed: Seed = None,
@@ -604,13 +650,22 @@ def compare(
     family: Family = None,
     scope: Scope = None,
     structure: Structure = None,
+    metric: Metric = None,
+    test_set: TestSet = None,
+    stratum: Stratum = None,
+    figures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also draw the comparison, as SVG and PNG.", show_default=False)
+    ] = None,
     target: Json = None,
     strict: Strict = False,
 ) -> int:
-    """Compare arms (2D vs 3D, ...): which reaches more, which needs fewer cases, which to run."""
-    from .adapters import commands
+    """Compare arms or studies (2D vs 3D, CT vs MR, ...): which reaches more, which needs fewer cases, which to run."""
+    from .adapters.compare_command import Terms
+    from .adapters.compare_command import compare as compare_sources
+    from .adapters.sources import Wishes
 
-    wishes = commands.Wishes(
+    wishes = Wishes(
+        at=at,
         level=level,
         eps=eps,
         seed=seed,
@@ -619,8 +674,12 @@ def compare(
         family=family,
         scope=scope,
         structure=structure,
+        metric=metric,
+        test_set=test_set,
+        stratum=stratum,
     )
-    report, document, cannot_tell = commands.compare(source, wishes, arms)
+    terms = Terms(arms, per_case, per_run, spend, unit)
+    report, document, cannot_tell = compare_sources(sources, wishes, terms, figures)
     _show(report, document, target)
     return 3 if strict and cannot_tell else 0
 

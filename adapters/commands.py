@@ -13,10 +13,9 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from .. import __version__
-from ..forecast.comparison import compare_curves
 from ..forecast.costs import Costs
 from ..forecast.curve import Curve
-from ..forecast.document import comparison_document, curve_document, forecast_document
+from ..forecast.document import curve_document, forecast_document
 from ..forecast.errors import InputError
 from ..forecast.forecast import FEWEST_SIZES, Forecast, Question, forecast_curve, horizon_of
 from ..forecast.goal import PLATEAU, TARGET, VALUE, Goal
@@ -27,7 +26,6 @@ from ..forecast.recommendation import Situation, recommend_all
 from ..forecast.simulation import Terms, Truth
 from ..forecast.stability import DropLargest, drop_largest
 from . import conclusion
-from .comparison_report import comparison_report
 from .conclusion import Asked as Asked
 from .conclusion import Round, conclude
 from .execution_section import ENGINES
@@ -193,7 +191,7 @@ def forecast(
             result.history if result else (),
             {} if result is None else mean_ceilings(result.study),
         )
-        parts.append(Text(f"Figures: {_files_words(written, figures)}", "dim"))
+        parts.append(Text(f"Figures: {files_words(written, figures)}", "dim"))
     return Group(*parts), document, all(_untold(found) for found in forecasts)
 
 
@@ -243,18 +241,18 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
     return Group(*parts), document, decision.code == "cannot_tell"
 
 
-def costs_by_arm(text: str | None) -> dict[str, float]:
-    """Cost of a case: a number for every arm, or arm=number separated by commas."""
+def numbers_by_arm(text: str | None, option: str) -> dict[str, float]:
+    """A number for every arm (under an empty name), or arm=number separated by commas."""
     found: dict[str, float] = {}
     for part in (text or "").split(","):
         arm, _, number = part.rpartition("=")
         try:
             if part.strip():
                 if arm.strip() in found:
-                    raise InputError(f"--per-case names {arm.strip() or 'every arm'} twice, found {text!r}.")
+                    raise InputError(f"--{option} names {arm.strip() or 'every arm'} twice, found {text!r}.")
                 found[arm.strip()] = float(number)
         except ValueError as error:
-            raise InputError(f"--per-case must be a number, or arm=number,arm=number, found {text!r}.") from error
+            raise InputError(f"--{option} must be a number, or arm=number,arm=number, found {text!r}.") from error
     return found
 
 
@@ -368,30 +366,8 @@ def numbers_of(text: str | None, name: str) -> tuple[float | None, ...]:
         raise InputError(f"--{name} must be numbers separated by commas, found {text!r}.") from error
 
 
-def compare(source: Path, wishes: Wishes, arms: str | None) -> tuple[RenderableType, Any, bool]:
-    """Compare the arms of a source.
-
-    Returns:
-        Report, document, and whether no arm could be chosen anywhere.
-    """
-    read = read_source(source, wishes)
-    curves = read.curves
-    if arms is not None:
-        wanted = [name.strip() for name in arms.split(",") if name.strip()]
-        known = {curve.arm for curve in curves}
-        unknown = [name for name in wanted if name not in known]
-        if unknown or len(set(wanted)) != len(wanted):
-            raise InputError(
-                f"--arms must name different arms of {source}, found {arms!r}: there is {', '.join(sorted(known))}."
-            )
-        curves = sorted((curve for curve in curves if curve.arm in wanted), key=lambda curve: wanted.index(curve.arm))
-    found = compare_curves(curves, read.question)
-    document = comparison_document(found, read.question, __version__)
-    report = Group(*(comparison_report(one) for one in found))
-    return report, document, all(one.arm is None for one in found)
-
-
-def _files_words(written: Sequence[Path], folder: Path) -> str:
+def files_words(written: Sequence[Path], folder: Path) -> str:
+    """What was written where."""
     if not written:
         return f"none, a curve needs {FEWEST_SIZES} sizes"
     return ", ".join(map(str, written)) if len(written) <= MOST_FILES else f"{len(written)} files in {folder}"

@@ -9,68 +9,153 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from ..forecast.comparison import ArmComparison, Comparison, SizeDifference
-from ..forecast.types import Interval
-from .screen import plain_table, size_words
+from ..forecast.across_test_sets import AcrossTestSets
+from ..forecast.comparison import ArmComparison, Comparison
+from ..forecast.equal_performance import Crossing, EqualPerformance, saving_words
+from ..forecast.forecast import Question
+from ..forecast.paired import SizeDifference
+from ..forecast.ranking import Ranked
+from ..forecast.types import CensoredInterval, Interval
+from .screen import interval_words, plain_table, score_words
+
+SHOWN = 5
+"""Most lines of a table of equal performance."""
 
 
 def comparison_report(found: Comparison) -> RenderableType:
     """Arms of one structure against each other, and sizes of each arm."""
-    return Group(*_comparison_parts(found))
+    return Group(*_parts(found))
 
 
-def _comparison_parts(found: Comparison) -> Iterator[RenderableType]:
+def _parts(found: Comparison) -> Iterator[RenderableType]:
     first = found.curves[0]
     name = " / ".join([first.structure, first.metric, *({first.test_set, first.stratum} - {"test", "all"})])
     yield Rule(Text(f"{name}: {' vs '.join(curve.arm for curve in found.curves)}", "bold"), align="left")
-    words, style = (f"RUN {found.arm}", "green") if found.arm else ("CANNOT TELL", "yellow")
-    if found.pairs:
-        yield Text.assemble((words, f"bold {style}"), (": ", style), found.reason)
-        yield Text("")
-        table = plain_table("Probability of the highest expected score", "cases", *found.ranked)
-        for n, row in zip(found.n, found.p_best, strict=True):
-            table.add_row(str(n), *(f"{p:.2f}" for p in row))
-        yield table
-    else:
+    if not found.pairs:
         yield Text(found.reason)
+    else:
+        words, style = (f"RUN {found.arm}", "green") if found.arm else ("CANNOT TELL", "yellow")
+        yield Text.assemble((words, f"bold {style}"), (": ", style), found.reason)
+        for pair in found.pairs:
+            one, other = pair.first.arm, pair.second.arm
+            yield Text(f"{saving_words(one, other, pair.equal)} ({_level(pair)} interval).")
+            yield Text(f"{saving_words(other, one, pair.reverse)}.")
+            yield Text(_crossing_words(one, other, pair.crossing))
+        yield Text("")
+        yield _ranking(found, found.by_cases, "cases")
+        if found.by_cost:
+            yield _ranking(found, found.by_cost, f"spent, {found.unit}")
     for pair in found.pairs:
-        yield _pair_table(pair)
-        if pair.observed:
-            title = (
-                f"Observed, {pair.second.arm} minus {pair.first.arm}, same {pair.observed[0].difference.cases} cases"
-            )
-            yield _differences_table(title, "cases trained on", pair.observed)
-        elif not pair.paired:
-            yield Text("The arms were not scored on the same test cases: no paired comparison.", "yellow")
+        yield from _pair_parts(pair)
     for curve, sizes in zip(found.curves, found.sizes, strict=True):
         if sizes:
             title = f"{curve.arm}: {sizes[0].n_reference} cases against fewer, same {sizes[0].difference.cases} cases"
-            yield _differences_table(title, "against", sizes)
+            yield _differences(title, "against", sizes)
     yield Text("")
 
 
+def _level(pair: ArmComparison) -> str:
+    return f"{pair.ceiling.level:.0%}"
+
+
+def _ranking(found: Comparison, rows: Sequence[Ranked], head: str) -> Table:
+    """Expected score and probability of being the best, arm by arm."""
+    level = next(score.level for row in rows for score in row.scores if score is not None) if rows else 0.9
+    by_cost = rows[0].cost is not None
+    title = f"Expected score [{level:.0%} interval] and probability p of being the best"
+    columns = [column for arm in found.arms for column in (arm.name, "p")]
+    table = plain_table(title, head, *columns, narrow=True)
+    for row in rows:
+        cells = []
+        for n, score, p in zip(row.sizes, row.scores, row.p_best, strict=True):
+            words = "not affordable" if score is None else interval_words(score)
+            cells += [f"{n}: {words}" if by_cost and score is not None else words, f"{p:.2f}"]
+        table.add_row(f"{row.cost:g}" if row.cost is not None else str(row.sizes[0]), *cells)
+    if by_cost:
+        table.caption = Text("Before the colon: cases annotated then.")
+        table.caption_justify = "left"
+    return table
+
+
+def _crossing_words(first: str, second: str, found: Crossing) -> str:
+    """Who is ahead where, likeliest first."""
+    chances = [
+        (found.p_first, f"{first} is ahead all the way"),
+        (found.p_second, f"{second} is ahead all the way"),
+        (found.p_second_overtakes, f"{second} overtakes {first}"),
+        (found.p_first_overtakes, f"{first} overtakes {second}"),
+    ]
+    told = [f"{words} with probability {p:.2f}" for p, words in sorted(chances, reverse=True) if p >= 0.005]
+    crosses = found.p_second_overtakes + found.p_first_overtakes
+    where = ""
+    if found.n is not None and crosses >= 0.05:
+        where = f"; where they cross, at {found.n.median:.0f} cases [{found.n.lo:.0f}, {found.n.hi:.0f}]"
+    return f"From {found.start} to {found.end} cases {', '.join(told)}{where}."
+
+
+def _pair_parts(pair: ArmComparison) -> Iterator[RenderableType]:
+    yield _pair_table(pair)
+    yield _equal_table(pair)
+    if pair.observed:
+        title = f"Observed, {pair.second.arm} minus {pair.first.arm}, same {pair.observed[0].difference.cases} cases"
+        yield _differences(title, "cases trained on", pair.observed)
+    elif not pair.paired:
+        averaged = not (pair.first.case_ids and pair.second.case_ids)
+        why = "Scores came averaged over test cases" if averaged else "The arms were not scored on the same test cases"
+        yield Text(f"{why}: no paired comparison.", "yellow")
+
+
 def _pair_table(pair: ArmComparison) -> Table:
-    level = f"{pair.ceiling.level:.0%}"
-    now = pair.scores[0].n
-    table = plain_table(f"{pair.second.arm} minus {pair.first.arm}", "", "median", f"{level} interval", "probability")
+    second = pair.second.arm
+    table = plain_table(f"{second} minus {pair.first.arm}", "", "median", f"{_level(pair)} interval", "probability")
     for one in pair.scores:
-        words = f"{one.p_second_better:.2f} that {pair.second.arm} is better"
+        words = f"{one.p_second_better:.2f} that {second} is better"
         table.add_row(f"expected score at {one.n} cases", *_signed(one.interval), words)
     table.add_row("ceiling DM (exponential plateau)", *_signed(pair.ceiling), "")
     median, ends = f"{pair.plateau.median:+.0f}", f"[{pair.plateau.lo:+.0f}, {pair.plateau.hi:+.0f}]"
     note = "beyond a horizon in part; " if pair.plateau_censored else ""
-    words = f"{note}{pair.p_second_smaller:.2f} that {pair.second.arm} needs fewer"
+    words = f"{note}{pair.p_second_smaller:.2f} that {second} needs fewer"
     table.add_row("plateau size n* (exponential plateau)", median, ends, words)
-    words = f"{pair.p_never:.2f} that it never gets there"
-    table.add_row(f"cases {pair.second.arm} needs for {pair.first.arm} at {now}", *size_words(pair.equal), words)
-    ratio = pair.efficiency
-    median = f"> {ratio.horizon:.2f}" if ratio.median is None else f"{ratio.median:.2f}"
-    ends = f"[{ratio.lo:.2f}, {'> ' if ratio.hi_censored else ''}{ratio.hi:.2f}]"
-    table.add_row(f"the same as a multiple of {now}", median, ends, "")
     return table
 
 
-def _differences_table(title: str, column: str, differences: Sequence[SizeDifference]) -> Table:
+def _equal_table(pair: ArmComparison) -> Table:
+    """Cases of the second arm for the same score as the first, at sizes from end to end."""
+    first, second = pair.first.arm, pair.second.arm
+    title = f"Equal performance: cases of {second} for what {first} reaches [{_level(pair)} interval]"
+    table = plain_table(title, first, second, "as a multiple", "p fewer", "p never")
+    for one in _spread(pair):
+        cells = (
+            _censored(one.cases, "{:.0f}"),
+            _censored(one.ratio, "{:.2f}"),
+            f"{one.p_fewer:.2f}",
+            f"{one.p_never:.2f}",
+        )
+        table.add_row(str(one.n), *cells)
+    return table
+
+
+def _spread(pair: ArmComparison) -> list[EqualPerformance]:
+    """A few of the curve's points, those asked for among them."""
+    points = pair.equal_curve
+    places = {round(i * (len(points) - 1) / (SHOWN - 2)) for i in range(SHOWN - 1)}
+    chosen = {points[i].n: points[i] for i in places}
+    asked = {one.n for one in pair.scores} | {pair.equal.n}
+    chosen |= {one.n: one for one in points if one.n in asked}
+    return [chosen[n] for n in sorted(chosen)]
+
+
+def _censored(found: CensoredInterval, form: str) -> str:
+    """Median and interval, open where they lie at an end of what can be told."""
+
+    def words(value: float) -> str:
+        sign = "" if found.inside(value) else "> " if value >= found.horizon else "< "
+        return sign + form.format(value)
+
+    return f"{words(found.median)} [{words(found.lo)}, {words(found.hi)}]"
+
+
+def _differences(title: str, column: str, differences: Sequence[SizeDifference]) -> Table:
     level = f"{differences[0].difference.level:.0%}"
     table = plain_table(title, column, "mean difference", f"{level} interval (bootstrap)", "p (paired t)", "p (Holm)")
     for one in differences:
@@ -82,3 +167,22 @@ def _differences_table(title: str, column: str, differences: Sequence[SizeDiffer
 
 def _signed(interval: Interval) -> tuple[str, str]:
     return f"{interval.median:+.3f}", f"[{interval.lo:+.3f}, {interval.hi:+.3f}]"
+
+
+def across_report(found: Sequence[AcrossTestSets], question: Question) -> RenderableType:
+    """The same arms in and out of distribution."""
+    parts: list[RenderableType] = [Rule(Text("In and out of distribution", "bold"), align="left")]
+    for one in found:
+        first = one.views[0].curve
+        parts.append(Text(f"{first.arm} / {first.structure} / {first.metric}: {one.reason}", "yellow" * one.differs))
+    level = f"{question.level:.0%}"
+    columns = ("arm", "structure", "test set", "score now", "reachable gain", f"{level} interval")
+    table = plain_table("What more cases can still add, by test set", *columns, f"P(gain <= {question.eps:g})", "state")
+    for one in found:
+        for view in one.views:
+            curve, gain = view.curve, view.gain.interval
+            ends = f"[{score_words(gain.lo)}, {score_words(gain.hi)}]"
+            names = (curve.arm, curve.structure, curve.test_set)
+            chance = f"{view.gain.p_below_eps:.2f}"
+            table.add_row(*names, score_words(view.now), score_words(gain.median), ends, chance, view.state)
+    return Group(*parts, table, Text(""))

@@ -37,12 +37,12 @@ def write_figures(
         if forecast.posterior is None:
             continue
         name = file_name(forecast.curve.name)
-        figure = _figure()
+        figure = new_figure()
         dice = forecast.curve.metric == "dice"
         _draw(figure.subplots(), forecast, (ceilings or {}).get(forecast.curve.structure) if dice else None)
         written += save_figure(figure, folder / name)
         if index < len(history) and len(history[index]) > 1:
-            figure = _figure(height=6.4)
+            figure = new_figure(height=6.4)
             _draw_history(figure.subplots(3, 1, sharex=True), history[index], forecast.question.eps)
             figure.suptitle(f"{forecast.curve.name}: the forecast, round by round", fontsize=11)
             written += save_figure(figure, folder / f"{name}-rounds")
@@ -55,7 +55,8 @@ def file_name(words: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", told).strip("-")
 
 
-def _figure(height: float = 4.2) -> Any:
+def new_figure(height: float = 4.2) -> Any:
+    """A figure of a column's width, inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(6.4, height), layout="constrained")

@@ -46,9 +46,12 @@ class FalsePositives:
     """Mean volume found, mL; None when the images have no physical size."""
 
 
-def hours_per_run(study: Study) -> float | None:
-    """Mean hours of the completed pilot runs; None before the first. nnU-Net's do not depend on the size."""
-    taken = [run.record["seconds"] for run in completed_runs(study)]
+def hours_per_run(study: Study, arm: str | None = None) -> float | None:
+    """Mean hours of the completed pilot runs, of all arms or one; None before the first.
+
+    nnU-Net's do not depend on the size.
+    """
+    taken = [run.record["seconds"] for run in completed_runs(study) if arm in (None, run.arm)]
     hours = [sum(seconds.values()) / 3600 for seconds in taken if "training" in seconds]
     return float(np.mean(hours)) if hours else None
 

@@ -17,8 +17,8 @@ from .agreement import (
     mean_sd,
     spearman,
 )
-from .comparison import BOOTSTRAPS
 from .errors import InputError
+from .paired import BOOTSTRAPS
 from .run_agreement import scores_by_size
 
 

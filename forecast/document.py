@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .comparison import ArmComparison, Comparison, PairedDifference, SizeDifference
 from .families import NAMED
 from .forecast import FamilyView, Forecast, Gain, Question
 from .posterior import Posterior
@@ -19,13 +18,20 @@ Document = dict[str, Any]
 def forecast_document(forecasts: Sequence[Forecast], question: Question, version: str) -> Document:
     """All curves of one source as one JSON-ready document."""
     return {
+        **question_document(question, version),
+        "curves": [curve_document(forecast) for forecast in forecasts],
+    }
+
+
+def question_document(question: Question, version: str) -> Document:
+    """What every document begins with: who answered, and what was asked."""
+    return {
         "dicecast": version,
         "seed": question.seed,
         "level": question.level,
         "eps": question.eps,
         "scope": question.scope,
         "prior": prior_document(),
-        "curves": [curve_document(forecast) for forecast in forecasts],
     }
 
 
@@ -67,7 +73,7 @@ def curve_document(forecast: Forecast) -> Document:
                 "n": one.n,
                 "model": forecast.question.model,
                 "mean": one.mean,
-                **_interval(one.expected),
+                **interval_document(one.expected),
                 "next_run": {"lo": one.next_run.lo, "hi": one.next_run.hi},
                 "within_horizon": one.within_horizon,
             }
@@ -81,7 +87,7 @@ def curve_document(forecast: Forecast) -> Document:
                 "from_sizes": list(test.from_sizes),
                 "n": test.n,
                 "observed": test.observed,
-                **_interval(test.predicted),
+                **interval_document(test.predicted),
                 "held": test.held,
             }
             for test in forecast.backtest
@@ -94,7 +100,8 @@ def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _interval(interval: Interval) -> Document:
+def interval_document(interval: Interval) -> Document:
+    """Median and ends."""
     return {"median": interval.median, "lo": interval.lo, "hi": interval.hi}
 
 
@@ -127,7 +134,7 @@ def _parameters(forecast: Forecast) -> Document | None:
     if forecast.posterior is None:
         return None
     columns = forecast.posterior.parameters().items()
-    return {name: _interval(Interval.of(draws, forecast.question.level)) for name, draws in columns}
+    return {name: interval_document(Interval.of(draws, forecast.question.level)) for name, draws in columns}
 
 
 def _plateau(forecast: Forecast) -> Document | None:
@@ -137,7 +144,7 @@ def _plateau(forecast: Forecast) -> Document | None:
     return {
         "model": NAMED.name,
         "n": _size(plateau.size),
-        "score": _interval(plateau.score),
+        "score": interval_document(plateau.score),
         "p_reached": plateau.p_reached,
         "p_beyond_horizon": plateau.p_beyond_horizon,
     }
@@ -149,7 +156,7 @@ def _family(view: FamilyView) -> Document:
         "weight": view.weight,
         "plateau_n": view.plateau.size.median,
         "plateau_score": view.plateau.score.median,
-        "score_n_max": _interval(view.score),
+        "score_n_max": interval_document(view.score),
         "reachable_gain": _gain(view.gain, p_below_eps=True),
         "least_squares": None if view.fit is None else {**view.fit.parameters, "status": view.fit.status},
     }
@@ -168,7 +175,7 @@ def _sensitivity(forecast: Forecast) -> Document | None:
 def _gain(gain: Gain | None, p_below_eps: bool) -> Document | None:
     if gain is None:
         return None
-    found = _interval(gain.interval)
+    found = interval_document(gain.interval)
     return {**found, "p_below_eps": gain.p_below_eps} if p_below_eps else found
 
 
@@ -193,69 +200,4 @@ def _diagnostics(forecast: Forecast) -> Document | None:
         "predictive_check": {"p_dip": check.p_dip, "p_misfit": check.p_misfit},
         "ok": not forecast.messages,
         "messages": list(forecast.messages),
-    }
-
-
-def comparison_document(comparisons: Sequence[Comparison], question: Question, version: str) -> Document:
-    """Arms and sizes against each other as one JSON-ready document."""
-    return {
-        "dicecast": version,
-        "seed": question.seed,
-        "level": question.level,
-        "eps": question.eps,
-        "scope": question.scope,
-        "prior": prior_document(),
-        "comparisons": [_comparison(one) for one in comparisons],
-    }
-
-
-def _comparison(found: Comparison) -> Document:
-    first = found.curves[0]
-    arms = [curve.arm for curve in found.curves]
-    return {
-        "structure": first.structure,
-        "metric": first.metric,
-        "test_set": first.test_set,
-        "stratum": first.stratum,
-        "arms": arms,
-        "p_best": [
-            {"n": n, **dict(zip(found.ranked, map(float, row), strict=True))}
-            for n, row in zip(found.n, found.p_best, strict=True)
-        ],
-        "pairs": [_pair(pair) for pair in found.pairs],
-        "sizes": {arm: [_sizes(one) for one in sizes] for arm, sizes in zip(arms, found.sizes, strict=True)},
-        "recommendation": {"arm": found.arm, "reason": found.reason},
-    }
-
-
-def _pair(pair: ArmComparison) -> Document:
-    return {
-        "first": pair.first.arm,
-        "second": pair.second.arm,
-        "paired": pair.paired,
-        "ceiling_difference": _interval(pair.ceiling),
-        "plateau_difference": {**_interval(pair.plateau), "horizon": pair.horizon, "censored": pair.plateau_censored},
-        "p_second_smaller_plateau": pair.p_second_smaller,
-        "score_difference": [
-            {"n": one.n, **_interval(one.interval), "p_second_better": one.p_second_better} for one in pair.scores
-        ],
-        "equal_performance": {"n_first": pair.scores[0].n, "n_second": _size(pair.equal)},
-        "data_efficiency": _size(pair.efficiency),
-        "p_never": pair.p_never,
-        "observed": [_sizes(one) for one in pair.observed],
-    }
-
-
-def _sizes(one: SizeDifference) -> Document:
-    return {"n": one.n, "n_reference": one.n_reference, **_paired(one.difference)}
-
-
-def _paired(found: PairedDifference) -> Document:
-    return {
-        "mean": found.mean,
-        "lo": found.lo,
-        "hi": found.hi,
-        "p": found.p,
-        "p_holm": found.p_holm,
-        "cases": found.cases,
     }

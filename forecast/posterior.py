@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -71,6 +71,11 @@ class Posterior:
     def weights(self) -> FloatArray:
         """Posterior probability of each family, shape [families]."""
         return np.asarray(np.bincount(self.pick, minlength=len(self.families)) / len(self.pick))
+
+    def first(self, count: int) -> Posterior:
+        """The first draws alone, without the chains behind them."""
+        names = ("pick", "dm", "amplitude", "theta", "noise", "nested")
+        return replace(self, chain=None, **{name: getattr(self, name)[:count] for name in names})
 
     def scores(self, n: ArrayLike) -> FloatArray:
         """Draws of the expected score D(n), shape [*n.shape, draws]."""

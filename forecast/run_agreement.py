@@ -26,8 +26,8 @@ from .agreement import (
     spearman,
     volume_regression,
 )
-from .comparison import PairedDifference, holm, paired_difference
 from .errors import InputError
+from .paired import PairedDifference, holm, paired_difference
 from .scores import CROSS_VALIDATION
 
 

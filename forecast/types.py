@@ -60,3 +60,38 @@ class SizeInterval:
             level=level,
             horizon=horizon,
         )
+
+
+@dataclass(frozen=True)
+class CensoredInterval:
+    """Interval of a quantity that can be told only between a floor and a horizon.
+
+    Median and ends are cut to that span; an entry at its end means "that or beyond".
+    """
+
+    median: float
+    lo: float
+    hi: float
+    level: float
+    floor: float
+    horizon: float
+
+    @classmethod
+    def of(cls, draws: FloatArray, level: float, floor: float, horizon: float) -> CensoredInterval:
+        """The equal-tailed interval of draws (may hold inf), cut to [floor, horizon]."""
+        found = Interval.of(np.clip(draws, floor, horizon), level)
+        return cls(found.median, found.lo, found.hi, level, floor, horizon)
+
+    def inside(self, value: float) -> bool:
+        """Whether a value can be told from "the floor or less" and "the horizon or more"."""
+        return self.floor < value < self.horizon
+
+    def holds(self, truth: float) -> bool:
+        """Whether the interval holds a true value, cut to the same span."""
+        return self.lo <= min(max(truth, self.floor), self.horizon) <= self.hi
+
+    def over(self, divisor: float) -> CensoredInterval:
+        """The interval of the quantity divided by a number > 0."""
+        entries = (self.median, self.lo, self.hi)
+        median, lo, hi = (entry / divisor for entry in entries)
+        return CensoredInterval(median, lo, hi, self.level, self.floor / divisor, self.horizon / divisor)

@@ -10,6 +10,7 @@ SOURCES = sorted([*ROOT.glob("*.py"), *ROOT.glob("forecast/**/*.py"), *ROOT.glob
 FORBIDDEN_IN_FORECAST = {"torch", "nnunetv2", "rich", "typer", "matplotlib", "os", "pathlib", "subprocess"}
 HEAVY = {"torch", "nnunetv2"}
 WORKER_ONLY = {f"adapters/nnunet/{name}.py" for name in ("trainer", "prediction", "preprocessing")}
+WORKER_ONLY |= {f"adapters/surrogate/{name}.py" for name in ("network", "training")}
 
 
 def imports(path: Path, *, top_level_only: bool = False) -> set[str]:

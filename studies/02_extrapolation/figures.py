@@ -15,6 +15,7 @@ COLOURS = {
     "hill": "#d62728",
     "inverse-log": "#9467bd",
     "last value": "0.6",
+    "LSTM": "#ff7f0e",
 }
 """A family has one colour, whether its posterior (solid) or its least squares (dashed)."""
 

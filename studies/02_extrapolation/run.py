@@ -1,8 +1,9 @@
 """The extrapolation benchmark: forecast scores at 2, 4 and 8 times the largest trained size of real curves.
 
-    python studies/02_extrapolation/run.py [--jobs 2] [--quick]
+    python studies/02_extrapolation/run.py [--jobs 2] [--quick | --lstm]
 
-Only sources that the shipped prior has not learned from are scored. Writes results.md and the figures beside this file.
+Only sources that the shipped prior and the LSTM (study 7) have not learned from are scored. Writes results.md and the
+figures beside this file.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 from corpus import SIZES, Truth, not_learned, rising, segmentation, simulated_runs
 from figures import draw
-from scipy import stats
+from scoring import markdown, point_row, resampled, row, table
 
 import dicecast
 from dicecast.forecast.families import FAMILIES
@@ -27,11 +28,9 @@ from dicecast.forecast.prior import shipped_prior
 from dicecast.forecast.quadrature import quadrature
 
 HERE = Path(__file__).parent
-LEVELS = (0.5, 0.9, 0.95)
-PROBABILITIES = np.sort([(1 + sign * level) / 2 for level in LEVELS for sign in (-1, 1)])
-RESAMPLES = 400
 PRIORS = {"average": 0.75, "average, vague prior": 0.0, "average, learned prior": 1.0}
-MODELS = [*PRIORS, *FAMILIES]
+LSTM = "LSTM"
+MODELS = [*PRIORS, *FAMILIES, LSTM]
 
 
 def predicted(found: dicecast.Posterior, sizes: Sequence[int], seed: int) -> np.ndarray:
@@ -47,37 +46,15 @@ def posterior(data: dicecast.Curve, model: str, seed: int) -> dicecast.Posterior
     return quadrature(data, seed, model=model)
 
 
-def row(draws: np.ndarray, truth: float) -> dict[str, float]:
-    """Scores of one forecast given as draws."""
-    ends = np.quantile(draws, PROBABILITIES)
-    ordered = np.sort(draws)
-    count = len(ordered)
-    spread = np.sum((2 * np.arange(1, count + 1) - count - 1) * ordered) / count**2
-    return {
-        "error": float(np.median(draws) - truth),
-        "bias": float(draws.mean() - truth),
-        "crps": float(np.abs(draws - truth).mean() - spread),
-        **_intervals(ends, truth),
-    }
+def lstm_draws(data: dicecast.Curve, sizes: Sequence[int], count: int = 999) -> np.ndarray:
+    """Draws of the expected score by the LSTM, shape [draws, sizes]; only here torch is imported."""
+    import torch
 
+    from dicecast.adapters.surrogate import quantiles
+    from dicecast.adapters.surrogate.forecaster import lstm_forecast
 
-def point_row(mean: float, error: float, freedom: int, truth: float) -> dict[str, float]:
-    """Scores of a least-squares forecast with its delta-method interval; no interval where it has no error."""
-    if not np.isfinite(error) or error <= 0 or freedom <= 0:
-        found = {f"{kind} {level:g}": np.nan for level in LEVELS for kind in ("held", "width")}
-        return {"error": mean - truth, "bias": mean - truth, "crps": abs(mean - truth), **found}
-    z = (truth - mean) / error
-    crps = error * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi))
-    ends = mean + error * stats.t(freedom).ppf(PROBABILITIES)
-    return {"error": mean - truth, "bias": mean - truth, "crps": float(crps), **_intervals(ends, truth)}
-
-
-def _intervals(ends: np.ndarray, truth: float) -> dict[str, float]:
-    found = {}
-    for level in LEVELS:
-        low, high = (ends[np.argmin(np.abs(PROBABILITIES - (1 + sign * level) / 2))] for sign in (-1, 1))
-        found.update({f"held {level:g}": float(low <= truth <= high), f"width {level:g}": float(high - low)})
-    return found
+    torch.set_num_threads(1)
+    return quantiles.draws(lstm_forecast(data, [int(n) for n in sizes]).quantiles, count)
 
 
 def one_curve(
@@ -95,11 +72,11 @@ def one_curve(
         rows.append({**key, "times": round(n / sizes[-1]), **numbers})
 
     for model in models:
-        found = posterior(data, model, index)
-        scores = predicted(found, targets, index)
+        found = None if model == LSTM else posterior(data, model, index)
+        scores = lstm_draws(data, targets) if found is None else predicted(found, targets, index)
         for i, n in enumerate(targets):
             add(model, n, row(scores[:, i], known[n]))
-        if model == "average":
+        if model == "average" and found is not None:
             rows += _gains(truth, found, targets, known, int(sizes[-1]))
     for name in fits:
         if len(sizes) < len(FAMILIES[name].names):
@@ -132,36 +109,25 @@ def benchmark(jobs: int, curves: Sequence[Truth], **how: object) -> pd.DataFrame
     return pd.DataFrame([entry for part in parts for entry in part])
 
 
-def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line per forecaster and horizon; shares held and widths are of the intervals given, whose number is shown."""
-    rows = rows.assign(mae=rows["error"].abs())
-    grouped = rows.groupby(["forecaster", "times"], sort=False)
-    out = grouped.agg(
-        curves=("error", "size"),
-        MAE=("mae", "mean"),
-        bias=("bias", "mean"),
-        CRPS=("crps", "mean"),
-        intervals=("held 0.9", "count"),
-        **{f"{level:.0%} held": (f"held {level:g}", "mean") for level in LEVELS},
-        **{f"{level:.0%} width": (f"width {level:g}", "median") for level in LEVELS},
-    ).reset_index()
-    best = out[out["forecaster"].str.endswith("least squares")].groupby("times")["MAE"].min()
-    level = ~out["forecaster"].str.contains("gain")
-    out.insert(4, "of best LS", (out["MAE"] / out["times"].map(best)).where(level))
-    return out
-
-
-def resampled(rows: pd.DataFrame, statistic: Callable[[pd.DataFrame], float]) -> str:
-    """A statistic with its 90 % interval from resampling sources."""
-    groups = dict(list(rows.groupby("source")))
-    names = list(groups)
-    rng = np.random.default_rng(0)
-    found = []
-    for _ in range(RESAMPLES):
-        picked = rng.choice(len(names), len(names))
-        found.append(statistic(pd.concat([groups[names[i]] for i in picked])))
-    low, high = np.nanquantile(found, [0.05, 0.95])
-    return f"{statistic(rows):.3f} [{low:.3f}, {high:.3f}]"
+def beside_average(rows: pd.DataFrame) -> pd.DataFrame:
+    """The LSTM beside the average of families, curve by curve, with intervals over sources."""
+    lines = []
+    for times, part in rows.groupby("times"):
+        own, rival = (part[part["forecaster"] == name] for name in (LSTM, "average"))
+        together = own.assign(mae=own["error"].abs(), rival=rival["error"].abs().to_numpy())
+        together["rival crps"] = rival["crps"].to_numpy()
+        lines.append(
+            {
+                "horizon": f"{times}x",
+                "MAE, of the average's": resampled(together, lambda part: part["mae"].mean() / part["rival"].mean()),
+                "CRPS, of the average's": resampled(
+                    together, lambda part: part["crps"].mean() / part["rival crps"].mean()
+                ),
+                "90 % held": resampled(together, lambda part: part["held 0.9"].mean()),
+                "bias of the mean": resampled(together, lambda part: part["bias"].mean()),
+            }
+        )
+    return pd.DataFrame(lines)
 
 
 def goals(rows: pd.DataFrame) -> pd.DataFrame:
@@ -196,8 +162,10 @@ def segmentation_rows() -> pd.DataFrame:
             shared = overlap(data)[np.ix_(there, there)].mean()
             variance = found.noise[:, 0] ** 2 / there.sum() + found.noise[:, 1] ** 2 * shared
             noise = np.random.default_rng([index, ahead]).standard_normal(len(variance))
-            runs = predicted(found, [n], index)[:, 0] + np.sqrt(variance) * noise
-            rows.append({**key, "forecaster": "average", **row(runs, observed)})
+            expected = {"average": predicted(found, [n], index), LSTM: lstm_draws(earlier, [n], len(variance))}
+            for name, scores in expected.items():
+                runs = scores[:, 0] + np.sqrt(variance) * noise  # the LSTM knows no noise of runs: the average's
+                rows.append({**key, "forecaster": name, **row(runs, observed)})
             for name in ("exponential", "power-law"):
                 numbers = point_row(float(least_squares(earlier, FAMILIES[name]).score(n)), np.nan, 0, observed)
                 rows.append({**key, "forecaster": f"{name}, least squares", **numbers})
@@ -224,50 +192,64 @@ def paired(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def markdown(frame: pd.DataFrame) -> str:
-    """A table as Markdown, numbers at four digits."""
+def lstm_only(run: Callable[..., pd.DataFrame], curves: Sequence[Truth]) -> dict[str, pd.DataFrame]:
+    """The LSTM's lines of the tables, beside the average's and the power law's."""
+    few = partial(run, models=["average", LSTM], fits=["power-law"])
+    found: dict[str, pd.DataFrame] = {}
+    for title, rows in {
+        "7 sizes, 3 draws": few(curves, sizes=SIZES, draws=3),
+        "3 sizes, 1 draw": few(curves, sizes=SIZES[-3:], draws=1),
+        "All learners, unfiltered": few(not_learned(None), sizes=SIZES, draws=3),
+    }.items():
+        found[title] = table(rows)
+        found[f"{title}: the LSTM against the average"] = beside_average(rows)
+    return found | {"Segmentation: the next size (about 2x)": table(segmentation_rows())}
 
-    def cell(value: object) -> str:
-        if isinstance(value, float):
-            return "-" if np.isnan(value) else f"{value:.4f}".rstrip("0").rstrip(".")
-        return str(value)
 
-    lines = ["| " + " | ".join(frame.columns) + " |", "|" + "---|" * len(frame.columns)]
-    return "\n".join([*lines, *("| " + " | ".join(map(cell, line)) + " |" for line in frame.itertuples(index=False))])
+def as_text(parts: dict[str, pd.DataFrame]) -> str:
+    """All tables with their titles."""
+    return "\n\n".join(f"## {title}\n\n{markdown(frame)}" for title, frame in parts.items())
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--jobs", type=int, default=2)
     arguments.add_argument("--quick", action="store_true", help="the main table only")
+    arguments.add_argument("--lstm", action="store_true", help="the LSTM, average and power law, to the terminal only")
     chosen = arguments.parse_args()
     main_curves = rising(not_learned())
     run = partial(benchmark, chosen.jobs)
+    if chosen.lstm:
+        print(as_text(lstm_only(run, main_curves)))
+        return
     rows = run(main_curves, sizes=SIZES, draws=3, models=MODELS, fits=list(FAMILIES))
     head = f"{len(main_curves)} curves of {len({one.source for one in main_curves})} sources, none learned from"
     print(f"{head}\n")
     parts = {
         "Against the goals (90 % intervals over sources)": goals(rows[~rows["forecaster"].str.contains("gain")]),
         "All forecasters, 7 sizes, 3 draws": table(rows),
+        "The LSTM against the average (90 % intervals over sources)": beside_average(rows),
     }
     if not chosen.quick:
         fewer = []
+        both = partial(run, models=["average", LSTM], fits=list(FAMILIES))
         for count in range(3, 8):
             for draws in (1, 3):
-                part = run(main_curves, sizes=SIZES[-count:], draws=draws, models=["average"], fits=list(FAMILIES))
+                part = both(main_curves, sizes=SIZES[-count:], draws=draws)
                 found = table(part[~part["forecaster"].str.contains("gain")])
-                found = found[found["forecaster"] == "average"].drop(columns=["forecaster", "curves"])
+                found = found[found["forecaster"].isin(["average", LSTM])].drop(columns=["curves"])
                 fewer.append(found.assign(sizes=count, draws=draws))
-        parts["The average by number of sizes (the largest) and draws"] = pd.concat(fewer)
-        unfiltered = run(not_learned(None), sizes=SIZES, draws=3, models=["average"], fits=list(FAMILIES))
+        parts["The average and the LSTM by number of sizes (the largest) and draws"] = pd.concat(fewer)
+        unfiltered = both(not_learned(None), sizes=SIZES, draws=3)
         parts["All learners, unfiltered"] = table(unfiltered)
         parts["All learners, unfiltered, against the goals"] = goals(
             unfiltered[~unfiltered["forecaster"].str.contains("gain")]
         )
+        parts["All learners, unfiltered, the LSTM against the average"] = beside_average(unfiltered)
         ahead = segmentation_rows()
         parts["Segmentation: the next size (about 2x)"] = table(ahead).drop(columns=["times"])
         parts["Segmentation: against the power law (90 % intervals over curves)"] = paired(ahead)
-    text = "\n\n".join(f"## {title}\n\n{markdown(frame)}" for title, frame in parts.items())
+    text = as_text(parts)
     print(text)
     if not chosen.quick:
         (HERE / "results.md").write_text(f"# Results\n\nWritten by `run.py`: {head}.\n\n{text}\n", encoding="utf-8")

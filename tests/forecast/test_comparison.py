@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from dicecast.forecast.comparison import compare_curves, compare_sizes, holm, paired_difference
+from dicecast.forecast.comparison import compare_curves
+from dicecast.forecast.comparison_json import comparison_document
 from dicecast.forecast.curve import Curve, curves_from_scores
-from dicecast.forecast.document import comparison_document
 from dicecast.forecast.errors import InputError
 from dicecast.forecast.forecast import Question
+from dicecast.forecast.paired import compare_sizes, holm, paired_difference
 from dicecast.forecast.population import population_posterior
 from dicecast.forecast.quadrature import quadrature
 from dicecast.forecast.sampler import sample_posterior
@@ -72,7 +73,7 @@ def test_holm_corrects_as_by_hand() -> None:
 
 def test_sizes_are_compared_with_the_largest() -> None:
     (curve,) = curves(arm("2d", 0.85, 0.4, 0.03))
-    found = compare_sizes(curve, Question())
+    found = compare_sizes(curve, 0.9, 0)
     assert [one.n for one in found] == list(SIZES[:-1])
     assert all(one.n_reference == 120 for one in found)
     assert [one.difference.mean for one in found] == sorted((one.difference.mean for one in found), reverse=True)
@@ -83,17 +84,16 @@ def test_sizes_are_compared_with_the_largest() -> None:
 def test_the_clearly_better_arm_is_run() -> None:
     (found,) = compare_curves(curves(arm("2d", 0.75, 0.4, 0.03), arm("3d", 0.88, 0.45, 0.03, seed=1)), Question())
     assert found.arm == "3d"
-    assert found.ranked == ("2d", "3d")
-    np.testing.assert_allclose(found.p_best.sum(axis=1), 1)
+    assert [one.name for one in found.arms] == ["2d", "3d"]
+    np.testing.assert_allclose([sum(row.p_best) for row in found.by_cases], 1)
     (pair,) = found.pairs
     assert pair.paired
     assert pair.ceiling.lo > 0
     assert all(one.p_second_better > 0.95 for one in pair.scores)
     # 3d reaches what 2d has with 120 cases with far fewer: 0.75 - 0.35 exp(-3.6) = 0.740 at n = ln(0.43 / 0.14) / 0.03
-    assert pair.efficiency.median is not None
-    assert pair.efficiency.median < 0.6
-    assert pair.equal.lo < np.log(0.43 / 0.14) / 0.03 < pair.equal.hi
-    assert pair.p_never < 0.01
+    assert pair.equal.ratio.median < 0.6
+    assert pair.equal.cases.lo < np.log(0.43 / 0.14) / 0.03 < pair.equal.cases.hi
+    assert pair.equal.p_never < 0.01
 
 
 def test_equal_arms_cannot_be_told_apart() -> None:
@@ -102,7 +102,7 @@ def test_equal_arms_cannot_be_told_apart() -> None:
     assert "cannot be told apart" in found.reason
     (pair,) = found.pairs
     assert pair.ceiling.lo < 0 < pair.ceiling.hi
-    assert pair.efficiency.lo < 1 < pair.efficiency.hi
+    assert pair.equal.ratio.lo < 1 < pair.equal.ratio.hi
 
 
 def test_an_arm_against_itself_differs_by_nothing_on_average() -> None:
@@ -202,8 +202,8 @@ def test_averaged_arms_get_test_sets_of_their_own() -> None:
         for r in range(2)
     ]
     found = {scope: compare_curves(curves(rows), Question(scope=scope))[0] for scope in ("test-set", "population")}
-    assert found["test-set"].p_best[0, 1] > 0.95
-    assert found["population"].p_best[0, 1] < 0.85
+    assert found["test-set"].by_cases[0].p_best[1] > 0.95
+    assert found["population"].by_cases[0].p_best[1] < 0.85
     unlikely = population_posterior(curves([{**row, "score": 0.98} for row in rows])[0])
     assert np.all(unlikely.scores([0, 1e9]) <= 1)
 

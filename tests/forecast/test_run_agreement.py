@@ -9,10 +9,9 @@ from scipy import stats
 
 from dicecast.forecast.agreement import BlandAltman, bland_altman
 from dicecast.forecast.annotators import AVERAGED, against_annotators, inter_annotator
-from dicecast.forecast.comparison import compare_sizes
 from dicecast.forecast.curve import curves_from_scores
 from dicecast.forecast.errors import InputError
-from dicecast.forecast.forecast import Question
+from dicecast.forecast.paired import compare_sizes
 from dicecast.forecast.run_agreement import run_agreement, scores_by_size, sizes_compared
 from dicecast.forecast.scores import validate_scores
 
@@ -51,7 +50,7 @@ def scores() -> pd.DataFrame:
 def test_sizes_are_tested_as_the_comparison_of_curves_does(scores: pd.DataFrame) -> None:
     found = sizes_compared(scores, "3d", "tumour", level=0.9, seed=0)
     (curve,) = curves_from_scores(scores)
-    expected = compare_sizes(curve, Question(level=0.9, seed=0))
+    expected = compare_sizes(curve, 0.9, 0)
     assert [test.difference for test in found.tests] == [one.difference for one in expected]
     assert [(test.n, test.n_reference) for test in found.tests] == [(10, 40), (20, 40)]
     assert (len(found.cases), found.left_out) == (28, 2)

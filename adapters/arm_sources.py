@@ -1,0 +1,134 @@
+"""Arms to set against each other, from one source or from several, and what their cases cost."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..forecast.arms import ArmCost
+from ..forecast.curve import Curve
+from ..forecast.errors import InputError
+from ..forecast.forecast import Question
+from .findings import hours_per_run
+from .sources import Source, Wishes, question_of, read_source
+from .study import Study
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Curves of all sources, with names that no two sources share."""
+
+    curves: list[Curve]
+    question: Question
+    costs: dict[str, ArmCost]
+    """By arm, of those whose study says what a case costs."""
+    unit: str
+    notes: list[str]
+
+
+def read_arms(texts: Sequence[str], wishes: Wishes) -> Arms:
+    """Read the arms of one or several sources.
+
+    Args:
+        texts: Paths; of several sources each may be NAME=PATH, else the name is the file's or folder's.
+        wishes: Which curves, and what is asked of them.
+
+    Raises:
+        InputError: Nothing readable there, two sources of one name, or no structure that two sources share.
+    """
+    named = [_named(text) for text in texts]
+    if len(named) == 1:
+        source = read_source(named[0][1], wishes)
+        return Arms(source.curves, source.question, _costs(source), _unit([source]), source.notes)
+    names = [name for name, _ in named]
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise InputError(f"two sources are called {twice}: give them names, as in ct={named[0][1]} mr={named[1][1]}.")
+    sources = {name: read_source(path, wishes) for name, path in named}
+    renamed = {name: _names_of(name, source.curves) for name, source in sources.items()}
+    curves = {
+        name: [
+            dataclasses.replace(curve, arm=renamed[name][curve.arm], case_ids=_case_ids(name, curve, sources))
+            for curve in source.curves
+        ]
+        for name, source in sources.items()
+    }
+    shared, lost = _shared(curves)
+    first = next(iter(sources.values()))
+    question = question_of(shared, dataclasses.replace(first.question, reach=None), wishes)
+    costs = {renamed[name][arm]: cost for name, one in sources.items() for arm, cost in _costs(one).items()}
+    notes = [note for source in sources.values() for note in source.notes]
+    return Arms(shared, question, costs, _unit(list(sources.values())), notes + lost)
+
+
+def _named(text: str) -> tuple[str, Path]:
+    """Name and path of a source; a path that exists is never taken apart."""
+    name, sign, path = text.partition("=")
+    if sign and not Path(text).exists():
+        return name, Path(path)
+    return Path(text).resolve().name.removesuffix(".gz").removesuffix(".csv"), Path(text)
+
+
+def _names_of(source: str, curves: Sequence[Curve]) -> dict[str, str]:
+    """What the arms of a source are called beside those of others: as the source, where it has one arm."""
+    arms = list(dict.fromkeys(curve.arm for curve in curves))
+    return {arm: source if len(arms) == 1 else f"{source} {arm}" for arm in arms}
+
+
+def _case_ids(name: str, curve: Curve, sources: Mapping[str, Source]) -> tuple[str, ...]:
+    """The test cases' names, with the source's where another study means other cases by the same names."""
+    own = sources[name].study
+    others = [one.study for one in sources.values() if one.study is not None and one.study is not own]
+    if own is None or all(_same_cases(own, other) for other in others):
+        return curve.case_ids
+    return tuple(f"{name}: {case}" for case in curve.case_ids)
+
+
+def _same_cases(one: Study, other: Study) -> bool:
+    """Whether cases of the same name are the same images in both."""
+    first, second = (study.cases.set_index("case")["digest"] for study in (one, other))
+    common = first.index.intersection(second.index)
+    return bool((first[common] == second[common]).all())
+
+
+def _shared(curves: Mapping[str, list[Curve]]) -> tuple[list[Curve], list[str]]:
+    """The curves whose structure another arm has too, and what is left out.
+
+    Raises:
+        InputError: No structure is in two sources.
+    """
+    groups: dict[tuple[str, ...], list[tuple[str, Curve]]] = {}
+    for name, own in curves.items():
+        for curve in own:
+            key = (curve.structure, curve.metric, curve.test_set, curve.stratum)
+            groups.setdefault(key, []).append((name, curve))
+    if all(len({name for name, _ in group}) < 2 for group in groups.values()):
+        words = "; ".join(
+            f"{name}: {', '.join(dict.fromkeys(c.structure for c in own))}" for name, own in curves.items()
+        )
+        raise InputError(
+            f"sources must share a structure, metric and test set to be compared, found {words}. Rename the structures "
+            "in the scores, or choose others with --structure, --metric and --test-set."
+        )
+    lost = [f"Left out: {group[0][1].name}: no other arm has it." for group in groups.values() if len(group) < 2]
+    return [curve for group in groups.values() if len(group) > 1 for _, curve in group], lost
+
+
+def _unit(sources: Sequence[Source]) -> str:
+    return next((one.study.settings.cost.unit for one in sources if one.study is not None), "EUR")
+
+
+def _costs(source: Source) -> dict[str, ArmCost]:
+    """By arm, where the study says what a case costs; a run costs what the arm's runs took on average."""
+    study = source.study
+    if study is None:
+        return {}
+    cost, found = study.settings.cost, {}
+    for arm in study.settings.arms:
+        per_case = cost.per_case if arm.per_case is None else arm.per_case
+        if per_case:
+            found[arm.name] = ArmCost(per_case, cost.per_gpu_hour * (hours_per_run(study, arm.name) or 0.0))
+    return found

@@ -1,0 +1,123 @@
+"""How many cases one arm needs for what another reaches, and where their curves cross."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .arms import Arm, sizes_between
+from .types import CensoredInterval, Interval
+
+STEPS = 200
+"""Sizes at which two curves are compared to find where they cross."""
+POINTS = 24
+"""Sizes of a curve of equal performance."""
+
+
+@dataclass(frozen=True)
+class EqualPerformance:
+    """Cases that a second arm needs for the expected score of a first one with `n` cases.
+
+    They can be told between the second arm's smallest trained size and its horizon; an arm that never reaches the
+    score is past the horizon.
+    """
+
+    n: int
+    """Cases of the first arm."""
+    cases: CensoredInterval
+    """Cases of the second arm."""
+    ratio: CensoredInterval
+    """The same as a multiple of `n`; below 1 the second arm needs fewer."""
+    p_fewer: float
+    """Probability that the second arm needs fewer than `n`."""
+    p_never: float
+    """Probability that it never gets there."""
+
+    @property
+    def saved(self) -> tuple[float, float, float]:
+        """Share of the first arm's cases that the second saves: median and ends, negative where it needs more."""
+        return 1 - self.ratio.median, 1 - self.ratio.hi, 1 - self.ratio.lo
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Which of two curves lies above the other between two sizes, and where that changes."""
+
+    start: int
+    end: int
+    """The sizes looked at: from the larger of the smallest trained sizes to the smaller horizon."""
+    p_first: float
+    """Probability that the first arm is ahead all the way."""
+    p_second: float
+    """Probability that the second arm is ahead all the way."""
+    p_second_overtakes: float
+    """Probability that the curves cross and the second arm is ahead in the end."""
+    p_first_overtakes: float
+    """The same of the first arm."""
+    n: Interval | None
+    """Size at which they cross (the last time), where they do; None where no two draws cross."""
+
+
+def equal_performance(first: Arm, second: Arm, n: int, level: float) -> EqualPerformance:
+    """Cases that the second arm needs for what the first is expected to reach with `n`."""
+    needed = second.cases_for(first.scores(n))
+    cases = CensoredInterval.of(needed, level, second.smallest, second.horizon)
+    return EqualPerformance(n, cases, cases.over(n), float(np.mean(needed < n)), float(np.mean(np.isinf(needed))))
+
+
+def equal_curve(first: Arm, second: Arm, asked: Sequence[int], level: float) -> tuple[EqualPerformance, ...]:
+    """`equal_performance` from the first arm's smallest trained size to its horizon, and at the sizes asked for."""
+    even = np.rint(np.geomspace(first.smallest, first.horizon, POINTS)).astype(int)
+    sizes = np.unique([*even, *asked])
+    return tuple(equal_performance(first, second, int(n), level) for n in sizes)
+
+
+def crossing(first: Arm, second: Arm, level: float) -> Crossing:
+    """Where the curves cross, draw by draw."""
+    sizes = sizes_between((first, second), STEPS)
+    ahead = second.scores(sizes) - first.scores(sizes)
+    above = ahead > 0
+    change = above[1:] != above[:-1]
+    crosses, end = change.any(axis=0), above[-1]
+    where = len(change) - 1 - np.argmax(change[::-1], axis=0)
+    draws = np.flatnonzero(crosses)
+    i = where[draws]
+    before, after = ahead[i, draws], ahead[i + 1, draws]
+    logs = np.log(sizes)
+    found = np.exp(logs[i] + before / (before - after) * (logs[i + 1] - logs[i]))
+    return Crossing(
+        start=int(np.ceil(sizes[0])),
+        end=int(sizes[-1]),
+        p_first=float(np.mean(~crosses & ~end)),
+        p_second=float(np.mean(~crosses & end)),
+        p_second_overtakes=float(np.mean(crosses & end)),
+        p_first_overtakes=float(np.mean(crosses & ~end)),
+        n=Interval.of(found, level) if len(found) else None,
+    )
+
+
+def saving_words(first: str, second: str, found: EqualPerformance) -> str:
+    """The pair in one sentence, as papers state it: "60 3d = 160 2d: saves 62% of the cases [40%, 75%]"."""
+    ratio = found.ratio
+    cases = f"{_sign(found.cases.median, found.cases)}{found.cases.median:.0f} {second} = {found.n} {first}"
+    if ratio.median < 1:
+        saved, most, least = (_share(r, ratio) for r in (ratio.median, ratio.lo, ratio.hi))
+        return f"{cases}: saves {saved} of the cases [{least}, {most}]"
+    times, lo, hi = (f"{_sign(r, ratio)}{r:.2f}" for r in (ratio.median, ratio.lo, ratio.hi))
+    return f"{cases}: takes {times} times as many [{lo}, {hi}]"
+
+
+def _sign(value: float, within: CensoredInterval) -> str:
+    """What stands before a value at an end of what can be told."""
+    if within.inside(value):
+        return ""
+    return "> " if value >= within.horizon else "< "
+
+
+def _share(value: float, within: CensoredInterval) -> str:
+    """A multiple as the share that is saved."""
+    if value >= 1:
+        return "none"
+    return ("> " if value <= within.floor else "") + f"{1 - value:.0%}"

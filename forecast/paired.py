@@ -1,0 +1,89 @@
+"""Scores of the same test cases against each other: of two arms at one size, or of two sizes of one arm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats
+
+from .curve import Curve
+from .types import FloatArray
+
+BOOTSTRAPS = 5000
+"""Resampled test sets of a paired bootstrap."""
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Mean difference of scores of the same test cases."""
+
+    mean: float
+    """Second minus first, score units."""
+    lo: float
+    hi: float
+    """Ends of the percentile bootstrap interval over test cases."""
+    level: float
+    p: float | None
+    """Two-sided paired t-test; None when every case differs by the same amount."""
+    p_holm: float | None
+    """The same, corrected for all the tests of its table (Holm 1979)."""
+    cases: int
+
+
+@dataclass(frozen=True)
+class SizeDifference:
+    """The largest size of one arm against a smaller one."""
+
+    n: int
+    n_reference: int
+    difference: PairedDifference
+    """Largest minus smaller."""
+
+
+def paired_difference(first: FloatArray, second: FloatArray, level: float, seed: int) -> PairedDifference:
+    """Compare two score vectors of the same test cases, shapes [cases].
+
+    Raises:
+        ValueError: Fewer than two cases, or vectors of different length.
+    """
+    if first.shape != second.shape or len(first) < 2:
+        raise ValueError(f"needs scores of the same two or more cases, found {first.shape} and {second.shape}")
+    differences = second - first
+    rng = np.random.default_rng([seed, 8])
+    means = differences[rng.integers(len(differences), size=(BOOTSTRAPS, len(differences)))].mean(axis=1)
+    lo, hi = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    constant = bool(np.ptp(differences) < 1e-12)
+    p = None if constant else float(stats.ttest_1samp(differences, 0.0).pvalue)
+    return PairedDifference(float(differences.mean()), float(lo), float(hi), level, p, None, len(differences))
+
+
+def holm(found: Sequence[PairedDifference]) -> list[PairedDifference]:
+    """The differences with their p values corrected for all of them (Holm 1979)."""
+    known = sorted((one.p, i) for i, one in enumerate(found) if one.p is not None)
+    corrected: dict[int, float] = {}
+    largest = 0.0
+    for rank, (p, i) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * p))
+        corrected[i] = largest
+    return [replace(one, p_holm=corrected.get(i)) for i, one in enumerate(found)]
+
+
+def compare_sizes(curve: Curve, level: float, seed: int) -> tuple[SizeDifference, ...]:
+    """The largest size against every smaller one, per test case averaged over draws; empty without cases."""
+    if curve.cases is None or curve.cases.shape[1] < 2:
+        return ()
+    largest = int(curve.sizes[-1])
+    smaller = [int(n) for n in curve.sizes[:-1]]
+    found = [paired_difference(curve.case_means(n), curve.case_means(largest), level, seed) for n in smaller]
+    return tuple(SizeDifference(n, largest, one) for n, one in zip(smaller, holm(found), strict=True))
+
+
+def compare_arms(first: Curve, second: Curve, level: float, seed: int) -> tuple[SizeDifference, ...]:
+    """Second minus first at the sizes both were trained on; empty when the test cases are not the same."""
+    if first.cases is None or first.case_ids != second.case_ids or len(first.case_ids) < 2:
+        return ()
+    common = [int(n) for n in np.intersect1d(first.sizes, second.sizes)]
+    found = [paired_difference(first.case_means(n), second.case_means(n), level, seed) for n in common]
+    return tuple(SizeDifference(n, n, one) for n, one in zip(common, holm(found), strict=True))

@@ -1,0 +1,160 @@
+"""`dicecast compare` on one and on several sources: names, test cases, costs, figures, refusals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dicecast.adapters.arm_sources import _case_ids
+from dicecast.adapters.sources import Source
+from dicecast.forecast.curve import Curve
+
+Cli = Callable[..., Any]
+Refused = Callable[..., None]
+SIZES = (10, 20, 40, 80)
+
+
+def write(
+    path: Path, arms: dict[str, float], structure: str = "kidney", test_set: str = "test", cases: str = "c"
+) -> Path:
+    """Exponential plateaus by ceiling, scored on five cases."""
+    rng = np.random.default_rng(len(path.name))
+    rows = ["arm,structure,test_set,n_cases,draw,case,score"]
+    for arm, dm in arms.items():
+        for n in SIZES:
+            for draw in range(2):
+                y = dm - 0.3 * np.exp(-0.05 * n) + 0.004 * rng.normal()
+                rows += [f"{arm},{structure},{test_set},{n},{draw},{cases}{i},{y + 0.01 * i - 0.02}" for i in range(5)]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def ct(tmp_path: Path) -> Path:
+    return write(tmp_path / "ct.csv", {"2d": 0.8, "3d": 0.85})
+
+
+def document(result: Any) -> Any:
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_one_source_with_two_arms(cli: Cli, ct: Path, tmp_path: Path) -> None:
+    figures, answer = tmp_path / "figures", tmp_path / "answer.json"
+    result = cli("compare", ct, "--at", "40,160", "--figures", figures, "--json", answer)
+    assert result.exit_code == 0, result.stderr
+    lines, words = result.stdout.splitlines(), " ".join(result.stdout.split())
+    assert lines[0].startswith("kidney / dice: 2d vs 3d")
+    assert lines[1].startswith("RUN 3d: with 40 cases 3d is the best with probability")
+    assert "3d = 80 2d: saves" in words and "2d = 80 3d: takes" in words
+    assert "From 10 to 320 cases 3d is ahead all the way with probability" in words
+    assert "Equal performance: cases of 3d for what 2d reaches" in words
+    assert "same 5 cases" in words
+    (found,) = json.loads(answer.read_text())["comparisons"]
+    (pair,) = found["pairs"]
+    assert {"first", "second", "equal_performance", "data_efficiency", "p_never", "crossing"} <= set(pair)
+    sizes = [one["n_first"] for one in pair["equal_performance_curve"]]
+    assert sizes == sorted(sizes) and sizes[0] == 10 and sizes[-1] == 320 and {40, 80, 160} <= set(sizes)
+    assert pair["equal_performance_reverse"]["n_second"] == 80
+    chances = [value for name, value in pair["crossing"].items() if name.startswith("p_")]
+    assert sum(chances) == pytest.approx(1)
+    assert found["recommendation"]["arm"] == "3d"
+    assert found["by_cost"] == []
+    names = {path.name for path in figures.iterdir()}
+    assert names == {f"kidney-dice-{what}.{ending}" for what in ("arms", "3d-for-2d") for ending in ("png", "svg")}
+
+
+def test_two_sources_with_one_arm_each_are_called_as_they_are(cli: Cli, tmp_path: Path) -> None:
+    first, second = (
+        write(tmp_path / "ct.csv", {"default": 0.9}),
+        write(tmp_path / "mr.csv", {"default": 0.8}, cases="d"),
+    )
+    (found,) = document(cli("compare", first, second, "--json", "-"))["comparisons"]
+    assert found["arms"] == ["ct", "mr"]
+    assert not found["pairs"][0]["paired"] and "different test cases" in found["recommendation"]["reason"]
+
+
+def test_sources_with_several_arms_keep_both_names(cli: Cli, ct: Path, tmp_path: Path) -> None:
+    mr = write(tmp_path / "other.csv", {"2d": 0.7})
+    found = document(cli("compare", ct, f"mr={mr}", "--arms", "mr,ct 3d", "--json", "-"))["comparisons"]
+    assert found[0]["arms"] == ["mr", "ct 3d"]
+
+
+def test_what_only_one_source_has_is_left_out_and_said(cli: Cli, tmp_path: Path) -> None:
+    one = write(tmp_path / "one.csv", {"a": 0.8})
+    two = write(tmp_path / "two.csv", {"a": 0.7})
+    other = write(tmp_path / "more.csv", {"a": 0.7}, structure="spleen").read_text().splitlines()[1:]
+    two.write_text(two.read_text() + "\n".join(other) + "\n")
+    result = cli("compare", one, two)
+    assert result.exit_code == 0, result.stderr
+    assert "Left out: two / spleen / dice: no other arm has it." in " ".join(result.stdout.split())
+
+
+def test_the_same_cost_is_compared(cli: Cli, ct: Path, tmp_path: Path) -> None:
+    options = ("--per-case", "20", "--per-run", "2d=5,3d=5000", "--spend", "1000,9000", "--unit", "CHF")
+    result = cli("compare", ct, *options, "--json", tmp_path / "answer.json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads((tmp_path / "answer.json").read_text())["comparisons"][0]
+    assert [row["cost"] for row in found["by_cost"]] == [1000, 9000]
+    poor, rich = (dict(zip(("2d", "3d"), row["arms"], strict=True)) for row in found["by_cost"])
+    assert poor["3d"] == {"arm": "3d", "n": 0, "score": None, "p_best": 0.0}
+    assert poor["2d"]["n"] == 80 + 49 and rich["3d"]["n"] == 80 + 200
+    assert "for 9000 CHF more" in found["recommendation"]["reason"]
+    shown = " ".join(result.stdout.split())
+    assert "spent, CHF" in shown and "not affordable" in shown
+
+
+def test_in_and_out_of_distribution(cli: Cli, ct: Path, tmp_path: Path) -> None:
+    external = write(tmp_path / "external.csv", {"2d": 0.7, "3d": 0.72}, test_set="external")
+    ct.write_text(ct.read_text() + "\n".join(external.read_text().splitlines()[1:]) + "\n")
+    result = cli("compare", ct, "--json", tmp_path / "answer.json")
+    assert result.exit_code == 0, result.stderr
+    assert "In and out of distribution" in result.stdout
+    assert result.stdout.count("external") >= 3
+    across = json.loads((tmp_path / "answer.json").read_text())["across_test_sets"]
+    assert [one["arm"] for one in across] == ["2d", "3d"]
+    assert [view["test_set"] for view in across[0]["test_sets"]] == ["test", "external"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--arms", "2d,4d"], ["--arms", "'2d,4d'", "2d, 3d"]),
+        (["--at", "1000"], ["up to 320 cases", "1000"]),
+        (["--spend", "100"], ["--per-case"]),
+        (["--spend", "-1", "--per-case", "2"], ["--spend", "> 0"]),
+        (["--per-case", "4d=3"], ["--per-case", "unknown arm '4d'"]),
+        (["--per-case", "0"], ["cost of a case", "> 0"]),
+        (["--per-run", "3"], ["--per-case"]),
+        (["--per-case", "many"], ["--per-case", "'many'"]),
+        (["--structure", "liver"], ["'liver'", "kidney"]),
+    ],
+)
+def test_what_cannot_be_compared(cli: Cli, refused: Refused, ct: Path, options: list[str], words: list[str]) -> None:
+    refused(cli("compare", ct, *options), 2, *words)
+
+
+def test_sources_that_do_not_go_together(cli: Cli, refused: Refused, ct: Path, tmp_path: Path) -> None:
+    spleen = write(tmp_path / "spleen.csv", {"2d": 0.8}, structure="spleen")
+    refused(cli("compare", ct, spleen), 2, "share a structure", "ct: kidney", "spleen: spleen")
+    (tmp_path / "below").mkdir()
+    same = write(tmp_path / "below" / "ct.csv", {"2d": 0.8})
+    refused(cli("compare", ct, same), 2, "two sources are called ct", "mr=")
+    refused(cli("compare", ct, tmp_path / "nowhere.csv"), 2, "nowhere.csv")
+
+
+def test_cases_of_one_name_are_the_same_where_their_images_are() -> None:
+    def source(digest: str) -> Source:
+        cases = pd.DataFrame({"case": ["c0", "c1"], "digest": ["same", digest]})
+        return cast(Source, SimpleNamespace(study=SimpleNamespace(cases=cases)))
+
+    curve = cast(Curve, SimpleNamespace(case_ids=("c0", "c1")))
+    assert _case_ids("ct", curve, {"ct": source("a"), "mr": source("a")}) == ("c0", "c1")
+    assert _case_ids("ct", curve, {"ct": source("a"), "mr": source("b")}) == ("ct: c0", "ct: c1")
