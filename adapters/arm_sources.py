@@ -6,6 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from ..forecast.arms import ArmCost
@@ -56,19 +57,41 @@ def read_arms(texts: Sequence[str], wishes: Wishes) -> Arms:
         ]
         for name, source in sources.items()
     }
+    _check_names(renamed)
     shared, lost = _shared(curves)
     first = next(iter(sources.values()))
     question = question_of(shared, dataclasses.replace(first.question, reach=None), wishes)
     costs = {renamed[name][arm]: cost for name, one in sources.items() for arm, cost in _costs(one).items()}
     notes = [note for source in sources.values() for note in source.notes]
+    if any(one.study is None for one in sources.values()) and _same_names(shared):
+        notes.append("Test cases of the same name are taken for the same patients, whatever source they come from.")
     return Arms(shared, question, costs, _unit(list(sources.values())), notes + lost)
 
 
+def _check_names(renamed: Mapping[str, Mapping[str, str]]) -> None:
+    """Refuse arms of two sources that come to one name."""
+    counts = Counter(arm for own in renamed.values() for arm in own.values())
+    twice = next((arm for arm, count in counts.items() if count > 1), None)
+    if twice is not None:
+        raise InputError(f"arms of two sources are both called {twice!r}: give the sources other names (NAME=PATH).")
+
+
+def _same_names(curves: Sequence[Curve]) -> bool:
+    """Whether curves of different arms name the same test cases."""
+    return any(
+        one.arm != other.arm and set(one.case_ids) & set(other.case_ids) for one, other in combinations(curves, 2)
+    )
+
+
 def _named(text: str) -> tuple[str, Path]:
-    """Name and path of a source; a path that exists is never taken apart."""
+    """Name and path of a source; a path that exists, or has a separator before the =, is never taken apart."""
     name, sign, path = text.partition("=")
-    if sign and not Path(text).exists():
-        return name, Path(path)
+    if sign and not Path(text).exists() and Path(name).name == name.strip():
+        if not (name.strip() and path):
+            raise InputError(f"a source must be PATH or NAME=PATH, found {text!r}.")
+        return name.strip(), Path(path)
+    if sign and not name.strip() and not Path(text).exists():
+        raise InputError(f"a source must be PATH or NAME=PATH, found {text!r}.")
     return Path(text).resolve().name.removesuffix(".gz").removesuffix(".csv"), Path(text)
 
 
@@ -118,7 +141,15 @@ def _shared(curves: Mapping[str, list[Curve]]) -> tuple[list[Curve], list[str]]:
 
 
 def _unit(sources: Sequence[Source]) -> str:
-    return next((one.study.settings.cost.unit for one in sources if one.study is not None), "EUR")
+    """The unit of every study that says what its cases cost.
+
+    Raises:
+        InputError: They differ.
+    """
+    units = {one.study.settings.cost.unit for one in sources if one.study is not None and _costs(one)}
+    if len(units) > 1:
+        raise InputError(f"costs in different units cannot be compared, found {' and '.join(sorted(units))}.")
+    return units.pop() if units else "EUR"
 
 
 def _costs(source: Source) -> dict[str, ArmCost]:

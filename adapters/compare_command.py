@@ -17,6 +17,8 @@ from ..forecast.comparison import compare_curves
 from ..forecast.comparison_json import comparison_document
 from ..forecast.curve import Curve
 from ..forecast.errors import InputError
+from ..forecast.forecast import Question
+from ..forecast.prior import AVERAGE
 from .arm_sources import Arms, read_arms
 from .commands import files_words, numbers_by_arm
 from .comparison_figures import comparison_figures
@@ -46,6 +48,8 @@ def compare(
     Returns:
         Report, document, and whether no arm could be chosen anywhere.
     """
+    if figures is not None and figures.exists() and not figures.is_dir():
+        raise InputError(f"--figures must be a folder, found the file {figures}. Name another place.")
     read = read_arms(sources, wishes)
     curves = _wanted(read.curves, terms.arms, sources)
     names = sorted({curve.arm for curve in curves})
@@ -59,11 +63,18 @@ def compare(
     document = comparison_document(found, read.question, __version__, across)
     parts = [comparison_report(one) for one in found]
     parts += [across_report(across, read.question)] if across else []
-    parts += [Text(words, "dim") for words in read.notes]
+    parts += [Text(f"· {words}", "dim") for words in [_basis(read.question), *read.notes]]
     if figures is not None:
         written = comparison_figures(found, figures, read.question.level)
         parts.append(Text(f"Figures: {files_words(written, figures)}", "dim"))
     return Group(*parts), document, all(one.arm is None for one in found)
+
+
+def _basis(question: Question) -> str:
+    """What the numbers are of."""
+    of = "the weighted average of families" if question.model == AVERAGE else f"the family {question.model}"
+    whose = "all patients" if question.scope == "population" else "the mean on this test set"
+    return f"curves of {of}, without its misfit; for {whose}."
 
 
 def _wanted(curves: list[Curve], arms: str | None, sources: Sequence[str]) -> list[Curve]:
@@ -72,7 +83,7 @@ def _wanted(curves: list[Curve], arms: str | None, sources: Sequence[str]) -> li
         return curves
     wanted = [name.strip() for name in arms.split(",") if name.strip()]
     known = {curve.arm for curve in curves}
-    if set(wanted) - known or len(set(wanted)) != len(wanted):
+    if not wanted or set(wanted) - known or len(set(wanted)) != len(wanted):
         raise InputError(
             f"--arms must name different arms of {', '.join(sources)}, found {arms!r}: there is "
             f"{', '.join(sorted(known))}."
@@ -97,6 +108,11 @@ def _costs(read: Arms, names: Sequence[str], terms: Terms) -> dict[str, ArmCost]
             found[name] = ArmCost(case, per_run.get(name, per_run.get("", own.per_run if own else 0.0)))
     if per_run and not found:
         raise InputError("--per-run is weighed against the cost of a case: give --per-case too.")
+    lacking = [name for name in names if name not in found]
+    if found and lacking:
+        raise InputError(
+            f"what a case costs must be known of every arm or of none: give --per-case {lacking[0]}=... too."
+        )
     return found
 
 

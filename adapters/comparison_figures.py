@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 
 from ..forecast.arms import Arm, sizes_between
 from ..forecast.comparison import ArmComparison, Comparison
+from ..forecast.ranking import now_of
 from .figures import file_name, new_figure, save_figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, told apart by colour-blind readers."""
 MARKERS = "osD^vPX"
-STEPS = 60
+STEPS = 150
 
 
 def comparison_figures(found: Sequence[Comparison], folder: Path, level: float) -> list[Path]:
@@ -29,21 +31,27 @@ def comparison_figures(found: Sequence[Comparison], folder: Path, level: float) 
     for one in found:
         if not one.pairs:
             continue
-        first = one.curves[0]
-        extra = [v for v, usual in ((first.test_set, "test"), (first.stratum, "all")) if v != usual]
-        name = file_name("-".join([first.structure, first.metric, *extra]))
+        name = file_name(one.title)
         figure = new_figure(height=6.4)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         _draw_curves(above, one.arms, level)
         _draw_chances(below, one.arms)
-        above.set_title(" / ".join([first.structure, first.metric, *extra]))
+        above.set_title(one.title)
         written += save_figure(figure, folder / f"{name}-arms")
         for pair in one.pairs:
             figure = new_figure(height=4.8)
             _draw_equal(figure.subplots(), pair)
-            ending = file_name(f"{pair.second.arm}-for-{pair.first.arm}")
-            written += save_figure(figure, folder / f"{name}-{ending}")
+            ending = _unused(f"{name}-{file_name(f'{pair.second.arm}-for-{pair.first.arm}')}", written)
+            written += save_figure(figure, folder / ending)
     return written
+
+
+def _unused(name: str, written: Sequence[Path]) -> str:
+    """The name, with a number where another pair's letters are the same ones in a file name."""
+    taken, number = {path.stem for path in written}, 1
+    while (found := name if number == 1 else f"{name}-{number}") in taken:
+        number += 1
+    return found
 
 
 def _draw_curves(axes: Any, arms: Sequence[Arm], level: float) -> None:
@@ -60,7 +68,7 @@ def _draw_curves(axes: Any, arms: Sequence[Arm], level: float) -> None:
     axes.set_ylabel(f"{arms[0].curve.metric}, mean over the test set{cases}")
     axes.set_xscale("log")
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="best")
 
 
 def _draw_chances(axes: Any, arms: Sequence[Arm]) -> None:
@@ -70,13 +78,13 @@ def _draw_chances(axes: Any, arms: Sequence[Arm]) -> None:
     best = np.argmax(scores, axis=0)
     for i, (arm, colour) in enumerate(zip(arms, cycle(COLOURS), strict=False)):
         axes.plot(sizes, (best == i).mean(axis=1), color=colour, label=arm.name)
-    axes.axvline(max(arm.curve.n_annotated for arm in arms), color="0.5", linestyle=":", label="annotated now")
+    axes.axvline(now_of(arms), color="0.5", linestyle=":", label="annotated now")
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel("annotated cases (training + validation)")
     axes.set_ylabel("probability of the best")
     _whole_numbers(axes.xaxis)
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8, loc="center right")
+    axes.legend(fontsize=8, loc="best")
 
 
 def _draw_equal(axes: Any, pair: ArmComparison) -> None:
@@ -102,7 +110,7 @@ def _draw_equal(axes: Any, pair: ArmComparison) -> None:
     for axis in (axes.xaxis, axes.yaxis):
         _whole_numbers(axis)
     axes.set_xlabel(f"cases of {pair.first.arm}")
-    axes.set_ylabel(f"cases of {pair.second.arm} for the same {pair.first.metric}")
+    axes.set_ylabel(fill(f"cases of {pair.second.arm} for the same {pair.first.metric}", 48))
     axes.set_title(f"{pair.first.structure}: equal performance")
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, loc="lower right")

@@ -14,12 +14,14 @@ from ..forecast.comparison import ArmComparison, Comparison
 from ..forecast.equal_performance import Crossing, EqualPerformance, saving_words
 from ..forecast.forecast import Question
 from ..forecast.paired import SizeDifference
-from ..forecast.ranking import Ranked
+from ..forecast.ranking import Ranked, amount_words
 from ..forecast.types import CensoredInterval, Interval
 from .screen import interval_words, plain_table, score_words
 
 SHOWN = 5
-"""Most lines of a table of equal performance."""
+"""Lines of a table of equal performance beside those that were asked for."""
+PAIRS = 3
+"""Pairs up to which all are shown."""
 
 
 def comparison_report(found: Comparison) -> RenderableType:
@@ -28,30 +30,33 @@ def comparison_report(found: Comparison) -> RenderableType:
 
 
 def _parts(found: Comparison) -> Iterator[RenderableType]:
-    first = found.curves[0]
-    name = " / ".join([first.structure, first.metric, *({first.test_set, first.stratum} - {"test", "all"})])
-    yield Rule(Text(f"{name}: {' vs '.join(curve.arm for curve in found.curves)}", "bold"), align="left")
+    yield Rule(Text(f"{found.title}: {' vs '.join(curve.arm for curve in found.curves)}", "bold"), align="left")
     if not found.pairs:
         yield Text(found.reason)
     else:
         words, style = (f"RUN {found.arm}", "green") if found.arm else ("CANNOT TELL", "yellow")
         yield Text.assemble((words, f"bold {style}"), (": ", style), found.reason)
-        for pair in found.pairs:
-            one, other = pair.first.arm, pair.second.arm
-            yield Text(f"{saving_words(one, other, pair.equal)} ({_level(pair)} interval).")
-            yield Text(f"{saving_words(other, one, pair.reverse)}.")
-            yield Text(_crossing_words(one, other, pair.crossing))
         yield Text("")
         yield _ranking(found, found.by_cases, "cases")
         if found.by_cost:
             yield _ranking(found, found.by_cost, f"spent, {found.unit}")
-    for pair in found.pairs:
+    shown = _shown(found)
+    for pair in shown:
         yield from _pair_parts(pair)
+    if len(shown) < len(found.pairs):
+        yield Text("Other pairs: --arms one,other; all of them: --json FILE.", "dim")
     for curve, sizes in zip(found.curves, found.sizes, strict=True):
         if sizes:
             title = f"{curve.arm}: {sizes[0].n_reference} cases against fewer, same {sizes[0].difference.cases} cases"
             yield _differences(title, "against", sizes)
     yield Text("")
+
+
+def _shown(found: Comparison) -> tuple[ArmComparison, ...]:
+    """Every pair of up to three arms; of more, those of the first with the others."""
+    if len(found.pairs) <= PAIRS:
+        return found.pairs
+    return tuple(pair for pair in found.pairs if pair.first.arm == found.arms[0].name)
 
 
 def _level(pair: ArmComparison) -> str:
@@ -60,7 +65,7 @@ def _level(pair: ArmComparison) -> str:
 
 def _ranking(found: Comparison, rows: Sequence[Ranked], head: str) -> Table:
     """Expected score and probability of being the best, arm by arm."""
-    level = next(score.level for row in rows for score in row.scores if score is not None) if rows else 0.9
+    level = found.pairs[0].ceiling.level
     by_cost = rows[0].cost is not None
     title = f"Expected score [{level:.0%} interval] and probability p of being the best"
     columns = [column for arm in found.arms for column in (arm.name, "p")]
@@ -70,7 +75,7 @@ def _ranking(found: Comparison, rows: Sequence[Ranked], head: str) -> Table:
         for n, score, p in zip(row.sizes, row.scores, row.p_best, strict=True):
             words = "not affordable" if score is None else interval_words(score)
             cells += [f"{n}: {words}" if by_cost and score is not None else words, f"{p:.2f}"]
-        table.add_row(f"{row.cost:g}" if row.cost is not None else str(row.sizes[0]), *cells)
+        table.add_row(str(row.sizes[0]) if row.cost is None else amount_words(row.cost), *cells)
     if by_cost:
         table.caption = Text("Before the colon: cases annotated then.")
         table.caption_justify = "left"
@@ -94,14 +99,18 @@ def _crossing_words(first: str, second: str, found: Crossing) -> str:
 
 
 def _pair_parts(pair: ArmComparison) -> Iterator[RenderableType]:
+    one, other = pair.first.arm, pair.second.arm
+    yield Text(f"{saving_words(one, other, pair.equal)} ({_level(pair)} interval).")
+    yield Text(f"{saving_words(other, one, pair.reverse)}.")
+    yield Text(_crossing_words(one, other, pair.crossing))
     yield _pair_table(pair)
     yield _equal_table(pair)
     if pair.observed:
         title = f"Observed, {pair.second.arm} minus {pair.first.arm}, same {pair.observed[0].difference.cases} cases"
         yield _differences(title, "cases trained on", pair.observed)
-    elif not pair.paired:
+    else:
         averaged = not (pair.first.case_ids and pair.second.case_ids)
-        why = "Scores came averaged over test cases" if averaged else "The arms were not scored on the same test cases"
+        why = "Scores came averaged over test cases" if averaged else "The arms share no two test cases or no size"
         yield Text(f"{why}: no paired comparison.", "yellow")
 
 
@@ -123,13 +132,13 @@ def _equal_table(pair: ArmComparison) -> Table:
     """Cases of the second arm for the same score as the first, at sizes from end to end."""
     first, second = pair.first.arm, pair.second.arm
     title = f"Equal performance: cases of {second} for what {first} reaches [{_level(pair)} interval]"
-    table = plain_table(title, first, second, "as a multiple", "p fewer", "p never")
+    table = plain_table(title, first, second, "as a multiple", "p fewer", "p beyond")
     for one in _spread(pair):
         cells = (
             _censored(one.cases, "{:.0f}"),
             _censored(one.ratio, "{:.2f}"),
-            f"{one.p_fewer:.2f}",
-            f"{one.p_never:.2f}",
+            "-" if one.p_fewer is None else f"{one.p_fewer:.2f}",
+            f"{one.p_beyond:.2f}",
         )
         table.add_row(str(one.n), *cells)
     return table
@@ -176,13 +185,13 @@ def across_report(found: Sequence[AcrossTestSets], question: Question) -> Render
         first = one.views[0].curve
         parts.append(Text(f"{first.arm} / {first.structure} / {first.metric}: {one.reason}", "yellow" * one.differs))
     level = f"{question.level:.0%}"
-    columns = ("arm", "structure", "test set", "score now", "reachable gain", f"{level} interval")
+    columns = ("arm", "structure", "test set", "score now", "cases", "reachable gain", f"{level} interval")
     table = plain_table("What more cases can still add, by test set", *columns, f"P(gain <= {question.eps:g})", "state")
     for one in found:
         for view in one.views:
             curve, gain = view.curve, view.gain.interval
             ends = f"[{score_words(gain.lo)}, {score_words(gain.hi)}]"
             names = (curve.arm, curve.structure, curve.test_set)
-            chance = f"{view.gain.p_below_eps:.2f}"
-            table.add_row(*names, score_words(view.now), score_words(gain.median), ends, chance, view.state)
+            span, chance = f"{view.gain.n_from} -> {view.gain.n_to}", f"{view.gain.p_below_eps:.2f}"
+            table.add_row(*names, score_words(view.now), span, score_words(gain.median), ends, chance, view.state)
     return Group(*parts, table, Text(""))

@@ -84,24 +84,13 @@ def _posterior(curve: Curve, question: Question) -> Posterior:
 
 def _words(views: Sequence[TestSetView], question: Question) -> str:
     """Where more cases still help and where not."""
-    start, end = views[0].gain.n_from, views[0].gain.n_to
-    named = {state: [view for view in views if view.state == state] for state in ("saturated", "rising", "open")}
+    heads = {"saturated": "saturated on", "rising": "still rising on", "open": "not told yet on"}
     parts = []
-    if named["saturated"]:
-        parts.append(f"saturated on {_names(named['saturated'])}")
-    if named["rising"]:
-        parts.append(f"still rising on {_names(named['rising'])}")
-    if named["open"]:
-        parts.append(f"not told yet on {_names(named['open'])}")
-    head = "; ".join(parts)
-    ends = f"P(gain <= {question.eps:g}) from {start} to {end} cases"
+    for state, head in heads.items():
+        names = [f"{v.curve.test_set} ({v.gain.p_below_eps:.2f})" for v in views if v.state == state]
+        parts += [f"{head} {', '.join(names)}"] if names else []
+    rising = [view.curve.test_set for view in views if view.state == "rising"]
     turn = ""
-    if named["saturated"] and named["rising"]:
-        turn = " What the first test set says of enough cases does not hold outside of it."
-        if named["saturated"][0] is not views[0]:
-            turn = " More cases still help on the first test set only."
-    return f"{head} ({ends}).{turn}"
-
-
-def _names(views: Sequence[TestSetView]) -> str:
-    return ", ".join(f"{view.curve.test_set} ({view.gain.p_below_eps:.2f})" for view in views)
+    if views[0].state == "saturated" and rising:
+        turn = f" Enough cases for {views[0].curve.test_set} are not enough for {' and '.join(rising)}."
+    return f"{'; '.join(parts)} (P(gain <= {question.eps:g}) in brackets).{turn}"

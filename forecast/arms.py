@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .checks import PredictiveCheck, predictive_check
 from .curve import Curve
 from .errors import InputError
 from .families import NAMED
-from .forecast import Question, horizon_of
+from .forecast import SCOPES, Question, horizon_of
 from .population import population_posterior
 from .posterior import Posterior
 from .prior import AVERAGE
@@ -55,6 +56,8 @@ class Arm:
     """What expected scores come from: the average, or the family asked for."""
     named: Posterior
     """The exponential plateau."""
+    check: PredictiveCheck
+    """Whether the curve and its noise could have made the scores."""
 
     @property
     def name(self) -> str:
@@ -99,7 +102,7 @@ def arms_of(curves: Sequence[Curve], question: Question, quick: bool = False) ->
     """
     found = [_arm(curve, question, question.seed + 1000 * i, quick) for i, curve in enumerate(curves)]
     expected, named = min(len(arm.expected.dm) for arm in found), min(len(arm.named.dm) for arm in found)
-    return [Arm(arm.curve, arm.expected.first(expected), arm.named.first(named)) for arm in found]
+    return [replace(arm, expected=arm.expected.first(expected), named=arm.named.first(named)) for arm in found]
 
 
 def _arm(curve: Curve, question: Question, seed: int, quick: bool) -> Arm:
@@ -111,10 +114,23 @@ def _arm(curve: Curve, question: Question, seed: int, quick: bool) -> Arm:
         return sample_posterior(curve, seed, model=model)
 
     named = posterior(NAMED.name)
-    return Arm(curve, named if question.model == NAMED.name else posterior(question.model), named)
+    expected = named if question.model == NAMED.name else posterior(question.model)
+    check = predictive_check(expected if question.scope == SCOPES[0] else quadrature(curve, question.seed))
+    return Arm(curve, expected, named, check)
+
+
+def span_of(arms: Sequence[Arm]) -> tuple[int, int]:
+    """The sizes that every arm can speak of, first and last; the first is the larger one where there are none."""
+    return max(arm.smallest for arm in arms), min(arm.horizon for arm in arms)
 
 
 def sizes_between(arms: Sequence[Arm], count: int) -> FloatArray:
-    """Sizes that every arm can speak of, even in their logarithm, shape [count]."""
-    first, last = max(arm.smallest for arm in arms), min(arm.horizon for arm in arms)
-    return np.geomspace(first, max(first, last), count)
+    """Sizes that every arm can speak of, even in their logarithm, shape [count].
+
+    Raises:
+        ValueError: There are none.
+    """
+    first, last = span_of(arms)
+    if first > last:
+        raise ValueError(f"no size is both >= {first} and <= {last}")
+    return np.geomspace(first, last, count)

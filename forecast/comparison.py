@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
-from .arms import Arm, ArmCost, arms_of
-from .curve import Curve
+from .arms import Arm, ArmCost, arms_of, span_of
+from .curve import Curve, structure_words
 from .equal_performance import Crossing, EqualPerformance, crossing, equal_curve, equal_performance
 from .errors import InputError
 from .forecast import FEWEST_SIZES, SCOPES, Question
 from .paired import SizeDifference, compare_arms, compare_sizes
-from .ranking import Ranked, choose, ranked_at, ranked_for, sizes_of, usual_amounts
+from .ranking import Ranked, choose, now_of, ranked_at, ranked_for, sizes_of, usual_amounts
 from .types import Interval
+from .verdict import ill_behaved_words
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class ArmComparison:
 
     first: Curve
     second: Curve
-    paired: bool
-    """Whether both were scored on the same test cases."""
+    shared: int
+    """Test cases that both were scored on; 0 where scores came averaged."""
     ceiling: Interval
     """DM of the second minus DM of the first (exponential plateau), score units."""
     plateau: Interval
@@ -48,7 +49,8 @@ class ArmComparison:
     scores: tuple[ScoreDifference, ...]
     """At the sizes that the arms are ranked at."""
     equal: EqualPerformance
-    """Cases the second arm needs for what the first reaches with the cases annotated now."""
+    """Cases the second arm needs for what the first reaches with the cases annotated now, or as many of them as both
+    can speak of."""
     reverse: EqualPerformance
     """Cases the first arm needs for what the second reaches with them."""
     equal_curve: tuple[EqualPerformance, ...]
@@ -78,6 +80,17 @@ class Comparison:
     reason: str
     unit: str = ""
     """Unit of costs."""
+
+    @property
+    def title(self) -> str:
+        """Structure and metric, and what else is not the default."""
+        return structure_words(self.curves[0])
+
+    @property
+    def not_judged(self) -> tuple[str, ...]:
+        """Arms with too few sizes to be compared."""
+        judged = {arm.name for arm in self.arms}
+        return tuple(curve.arm for curve in self.curves if curve.arm not in judged)
 
 
 def compare_curves(
@@ -120,7 +133,7 @@ class _Money:
         """The arms by cost; nothing where a cost is not known."""
         if any(arm.name not in self.costs for arm in arms):
             return ()
-        amounts = self.amounts or usual_amounts(arms, self.costs, sizes)
+        amounts = self.amounts or usual_amounts(arms, self.costs, sizes, question.reach)
         return tuple(ranked_for(arms, self.costs, one, question.level, question.reach) for one in amounts)
 
 
@@ -138,29 +151,58 @@ def _compare(group: list[Curve], question: Question, money: _Money, quick: bool)
         reason = f"{len(able)} arm(s) with at least {FEWEST_SIZES} sizes: nothing to compare."
         return Comparison(tuple(group), (), (), sizes, (), (), None, reason)
     arms = arms_of(able, question, quick)
+    first, last = span_of(arms)
+    if first > last:
+        reason = (
+            f"no size is told by every arm: one was trained from {first} cases on, another tells up to {last} (4 times "
+            "its largest size). Train sizes that overlap."
+        )
+        return Comparison(tuple(group), tuple(arms), (), sizes, (), (), None, reason)
     at = sizes_of(arms, question)
     by_cases = tuple(ranked_at(arms, n, question.level) for n in at)
     by_cost = money.ranked(arms, at, question)
-    arm, reason = choose([one.name for one in arms], by_cost or by_cases, money.unit)
-    if question.scope == SCOPES[0] and any(c.case_ids != able[0].case_ids for c in able):
-        reason += (
-            " The arms were scored on different test cases, so part of the difference may be the cases; score them on "
-            "the same, or use --scope population."
+    chosen, reason = choose([one.name for one in arms], by_cost or by_cases, money.unit)
+    odd = _odd(arms)
+    pairs = tuple(_pair(one, other, question, at) for one, other in combinations(arms, 2))
+    found = Comparison(
+        tuple(group), tuple(arms), pairs, sizes, by_cases, by_cost, None if odd else chosen, reason, money.unit
+    )
+    return replace(found, reason=" ".join([*odd, reason, *_caveats(found, question)]))
+
+
+def _odd(arms: Sequence[Arm]) -> list[str]:
+    """Arms whose scores fall beyond their noise: no rising curve describes them, and none is to be run by it."""
+    found = [(arm.name, ill_behaved_words(arm.curve, arm.check)) for arm in arms]
+    return [f"{name} is ill behaved: {words}" for name, words in found if words is not None]
+
+
+def _caveats(found: Comparison, question: Question) -> list[str]:
+    """What the reason must not be read without."""
+    curves, words = [arm.curve for arm in found.arms], []
+    if found.not_judged:
+        words.append(f"Not judged, with fewer than {FEWEST_SIZES} sizes: {', '.join(found.not_judged)}.")
+    last = min(arm.horizon for arm in found.arms)
+    most = max(min(curve.n_annotated for curve in curves), question.reach or 0)
+    if most > last:
+        words.append(f"Past {last} cases, 4 times the largest size that every arm was trained on, nothing is compared.")
+    if question.scope == SCOPES[0] and any(curve.case_ids != curves[0].case_ids for curve in curves):
+        words.append(
+            "The arms were not scored on the very same test cases, so part of the difference may be the cases; score "
+            "them on the same, or use --scope population."
         )
-    pairs = tuple(_pair(one, other, at, question) for one, other in combinations(arms, 2))
-    return Comparison(tuple(group), tuple(arms), pairs, sizes, by_cases, by_cost, arm, reason, money.unit)
+    return words
 
 
-def _pair(one: Arm, other: Arm, at: tuple[int, ...], question: Question) -> ArmComparison:
+def _pair(one: Arm, other: Arm, question: Question, at: tuple[int, ...]) -> ArmComparison:
     first, second, level = one.curve, other.curve, question.level
-    common, now = min(one.horizon, other.horizon), min(first.n_annotated, second.n_annotated)
+    common, now = min(one.horizon, other.horizon), now_of((one, other))
     sizes = [arm.named.plateau_sizes(question.eps) for arm in (one, other)]
     ends = [np.minimum(size, common) for size in sizes]
     beyond = max(float(np.mean(size > common)) for size in sizes)
     return ArmComparison(
         first=first,
         second=second,
-        paired=bool(first.case_ids) and first.case_ids == second.case_ids,
+        shared=len(set(first.case_ids) & set(second.case_ids)),
         ceiling=Interval.of(other.named.dm - one.named.dm, level),
         plateau=Interval.of(ends[1] - ends[0], level),
         horizon=common,

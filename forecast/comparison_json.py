@@ -7,9 +7,10 @@ from dataclasses import asdict
 
 from .across_test_sets import AcrossTestSets
 from .comparison import ArmComparison, Comparison
+from .curve import Curve
 from .document import Document, interval_document, question_document
 from .equal_performance import Crossing, EqualPerformance
-from .forecast import Question
+from .forecast import Question, horizon_of
 from .paired import PairedDifference, SizeDifference
 from .ranking import Ranked
 from .types import CensoredInterval
@@ -21,6 +22,7 @@ def comparison_document(
     """Arms, sizes and test sets against each other."""
     return {
         **question_document(question, version),
+        "model": question.model,
         "comparisons": [_comparison(one) for one in comparisons],
         "across_test_sets": [_across(one) for one in across],
     }
@@ -36,12 +38,28 @@ def _comparison(found: Comparison) -> Document:
         "test_set": first.test_set,
         "stratum": first.stratum,
         "arms": names,
-        "p_best": [{"n": row.sizes[0], **dict(zip(ranked, row.p_best, strict=True))} for row in found.by_cases],
+        "not_judged": list(found.not_judged),
+        "curves": [_curve(curve) for curve in found.curves],
         "by_cases": [{"n": row.sizes[0], "arms": _ranked(ranked, row)} for row in found.by_cases],
         "by_cost": [{"cost": row.cost, "unit": found.unit, "arms": _ranked(ranked, row)} for row in found.by_cost],
         "pairs": [_pair(pair) for pair in found.pairs],
         "sizes": {arm: [_sizes(one) for one in sizes] for arm, sizes in zip(names, found.sizes, strict=True)},
         "recommendation": {"arm": found.arm, "reason": found.reason},
+    }
+
+
+def _curve(curve: Curve) -> Document:
+    """The data behind an arm."""
+    return {
+        "arm": curve.arm,
+        "protocol": curve.protocol,
+        "sizes": curve.sizes.tolist(),
+        "observed": curve.observed.tolist(),
+        "draws": curve.draws.tolist(),
+        "n_test": curve.n_test,
+        "n_left_out": curve.n_left_out,
+        "n_annotated": curve.n_annotated,
+        "horizon": horizon_of(curve),
     }
 
 
@@ -58,7 +76,7 @@ def _pair(pair: ArmComparison) -> Document:
     return {
         "first": pair.first.arm,
         "second": pair.second.arm,
-        "paired": pair.paired,
+        "shared_test_cases": pair.shared,
         "ceiling_difference": interval_document(pair.ceiling),
         "plateau_difference": {**interval_document(pair.plateau), **reach},
         "p_second_smaller_plateau": pair.p_second_smaller,
@@ -77,12 +95,12 @@ def _pair(pair: ArmComparison) -> Document:
 
 
 def _equal(found: EqualPerformance) -> Document:
-    median, lo, hi = found.saved
     return {
         "n_first": found.n,
         "n_second": _censored(found.cases),
-        "saved": {"median": median, "lo": lo, "hi": hi},
+        "saved": _censored(found.saved),
         "p_fewer": found.p_fewer,
+        "p_beyond_horizon": found.p_beyond,
         "p_never": found.p_never,
     }
 

@@ -64,8 +64,7 @@ class Curve:
     @property
     def name(self) -> str:
         """How the curve is called in reports: arm, structure, metric and what else is not the default."""
-        extra = [v for v, default in ((self.test_set, "test"), (self.stratum, "all")) if v != default]
-        return " / ".join([self.arm, self.structure, self.metric, *extra])
+        return f"{self.arm} / {structure_words(self)}"
 
     @cached_property
     def sizes(self) -> IntArray:
@@ -127,6 +126,12 @@ class Curve:
             se_cases=kept(self.se_cases),
             cases=kept(self.cases),
         )
+
+
+def structure_words(curve: Curve) -> str:
+    """What a curve is of, whatever its arm: structure, metric and what else is not the default."""
+    extra = [v for v, default in ((curve.test_set, "test"), (curve.stratum, "all")) if v != default]
+    return " / ".join([curve.structure, curve.metric, *extra])
 
 
 def averaged_curve(name: str, n: IntArray, draw: IntArray, y: FloatArray, n_annotated: int, pool: int) -> Curve:

@@ -30,15 +30,19 @@ class EqualPerformance:
     """Cases of the second arm."""
     ratio: CensoredInterval
     """The same as a multiple of `n`; below 1 the second arm needs fewer."""
-    p_fewer: float
-    """Probability that the second arm needs fewer than `n`."""
+    p_fewer: float | None
+    """Probability that the second arm needs fewer than `n`; None where it cannot speak of `n` cases."""
+    p_beyond: float
+    """Probability that it needs more than its horizon, or never gets there."""
     p_never: float
-    """Probability that it never gets there."""
+    """Probability that it never gets there: that its ceiling lies below."""
 
     @property
-    def saved(self) -> tuple[float, float, float]:
-        """Share of the first arm's cases that the second saves: median and ends, negative where it needs more."""
-        return 1 - self.ratio.median, 1 - self.ratio.hi, 1 - self.ratio.lo
+    def saved(self) -> CensoredInterval:
+        """Share of the first arm's cases that the second saves; negative where it needs more."""
+        ratio = self.ratio
+        ends = (1 - ratio.median, 1 - ratio.hi, 1 - ratio.lo)
+        return CensoredInterval(*ends, ratio.level, 1 - ratio.horizon, 1 - ratio.floor)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,14 @@ def equal_performance(first: Arm, second: Arm, n: int, level: float) -> EqualPer
     """Cases that the second arm needs for what the first is expected to reach with `n`."""
     needed = second.cases_for(first.scores(n))
     cases = CensoredInterval.of(needed, level, second.smallest, second.horizon)
-    return EqualPerformance(n, cases, cases.over(n), float(np.mean(needed < n)), float(np.mean(np.isinf(needed))))
+    return EqualPerformance(
+        n=n,
+        cases=cases,
+        ratio=cases.over(n),
+        p_fewer=float(np.mean(needed < n)) if second.smallest <= n <= second.horizon else None,
+        p_beyond=float(np.mean(needed > second.horizon)),
+        p_never=float(np.mean(np.isinf(needed))),
+    )
 
 
 def equal_curve(first: Arm, second: Arm, asked: Sequence[int], level: float) -> tuple[EqualPerformance, ...]:
@@ -99,14 +110,15 @@ def crossing(first: Arm, second: Arm, level: float) -> Crossing:
 
 
 def saving_words(first: str, second: str, found: EqualPerformance) -> str:
-    """The pair in one sentence, as papers state it: "60 3d = 160 2d: saves 62% of the cases [40%, 75%]"."""
+    """The pair in one sentence, as papers state it where a saving is sure: "60 3d = 160 2d: saves 62% of the cases"."""
     ratio = found.ratio
     cases = f"{_sign(found.cases.median, found.cases)}{found.cases.median:.0f} {second} = {found.n} {first}"
-    if ratio.median < 1:
-        saved, most, least = (_share(r, ratio) for r in (ratio.median, ratio.lo, ratio.hi))
+    if ratio.hi < 1 and ratio.inside(ratio.hi):
+        median, lo, hi = found.saved.median, found.saved.lo, found.saved.hi
+        saved, least, most = (f"{_sign(share, found.saved)}{share:.0%}" for share in (median, lo, hi))
         return f"{cases}: saves {saved} of the cases [{least}, {most}]"
-    times, lo, hi = (f"{_sign(r, ratio)}{r:.2f}" for r in (ratio.median, ratio.lo, ratio.hi))
-    return f"{cases}: takes {times} times as many [{lo}, {hi}]"
+    times, low, high = (f"{_sign(r, ratio)}{r:.2f}" for r in (ratio.median, ratio.lo, ratio.hi))
+    return f"{cases}: {times} times as many [{low}, {high}]"
 
 
 def _sign(value: float, within: CensoredInterval) -> str:
@@ -114,10 +126,3 @@ def _sign(value: float, within: CensoredInterval) -> str:
     if within.inside(value):
         return ""
     return "> " if value >= within.horizon else "< "
-
-
-def _share(value: float, within: CensoredInterval) -> str:
-    """A multiple as the share that is saved."""
-    if value >= 1:
-        return "none"
-    return ("> " if value <= within.floor else "") + f"{1 - value:.0%}"

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from .curve import Curve
-from .types import FloatArray
+from .types import FloatArray, IntArray
 
 BOOTSTRAPS = 5000
 """Resampled test sets of a paired bootstrap."""
@@ -81,9 +81,16 @@ def compare_sizes(curve: Curve, level: float, seed: int) -> tuple[SizeDifference
 
 
 def compare_arms(first: Curve, second: Curve, level: float, seed: int) -> tuple[SizeDifference, ...]:
-    """Second minus first at the sizes both were trained on; empty when the test cases are not the same."""
-    if first.cases is None or first.case_ids != second.case_ids or len(first.case_ids) < 2:
+    """Second minus first at the sizes both were trained on, on the test cases both were scored on; empty without."""
+    shared = [case for case in first.case_ids if case in set(second.case_ids)]
+    if len(shared) < 2:
         return ()
+    one, other = _columns(first, shared), _columns(second, shared)
     common = [int(n) for n in np.intersect1d(first.sizes, second.sizes)]
-    found = [paired_difference(first.case_means(n), second.case_means(n), level, seed) for n in common]
-    return tuple(SizeDifference(n, n, one) for n, one in zip(common, holm(found), strict=True))
+    found = [paired_difference(first.case_means(n)[one], second.case_means(n)[other], level, seed) for n in common]
+    return tuple(SizeDifference(n, n, found_at) for n, found_at in zip(common, holm(found), strict=True))
+
+
+def _columns(curve: Curve, cases: Sequence[str]) -> IntArray:
+    place = {case: i for i, case in enumerate(curve.case_ids)}
+    return np.array([place[case] for case in cases], dtype=np.int64)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .arms import Arm, ArmCost
+from .arms import Arm, ArmCost, span_of
 from .errors import InputError
 from .forecast import Question
 from .types import Interval
@@ -38,21 +39,29 @@ class Ranked:
 def sizes_of(arms: Sequence[Arm], question: Question) -> tuple[int, ...]:
     """Sizes to rank at: those asked for; else annotated now (by the arm with the fewest), twice as many, and N_max.
 
+    Without a wish they are kept to what every arm can speak of.
+
     Raises:
-        InputError: A size past the horizon of an arm.
+        InputError: A size that an arm cannot speak of.
     """
-    horizon = min(arm.horizon for arm in arms)
-    beyond = [n for n in question.at if n > horizon]
-    if beyond:
+    first, last = span_of(arms)
+    outside = [n for n in question.at if not first <= n <= last]
+    if outside:
         raise InputError(
-            f"arms can be compared up to {horizon} cases, 4 times the largest size that each was trained on; found "
-            f"{beyond[0]}. Ask for fewer, or train a larger size."
+            f"arms can be compared from {first} cases, the smallest size that each was trained on, up to {last}, 4 "
+            f"times the largest; found {outside[0]}. Ask for another number, or train other sizes."
         )
     if question.at:
         return tuple(sorted(set(question.at)))
-    now = min(arm.curve.n_annotated for arm in arms)
-    most = max(question.reach or horizon, now)
+    now = now_of(arms)
+    most = max(min(question.reach or last, last), now)
     return tuple(sorted({now, min(2 * now, most), most}))
+
+
+def now_of(arms: Sequence[Arm]) -> int:
+    """Cases annotated now, by the arm with the fewest, kept to what every arm can speak of."""
+    first, last = span_of(arms)
+    return min(max(min(arm.curve.n_annotated for arm in arms), first), last)
 
 
 def ranked_at(arms: Sequence[Arm], n: int, level: float) -> Ranked:
@@ -65,20 +74,43 @@ def ranked_for(
 ) -> Ranked:
     """The arms when an amount is spent from now on: on training once, and the rest on annotating.
 
-    No arm gets more cases than its horizon, or than could ever be annotated.
+    No arm gets more cases than could ever be annotated.
+
+    Raises:
+        InputError: The amount pays for more cases than an arm can speak of.
     """
+    most = largest_amount(arms, costs, reach)
+    if amount > most:
+        raise InputError(
+            f"arms can be compared for up to {amount_words(most)}: for {amount_words(amount)} one of them could "
+            "annotate more than 4 times the largest size it was trained on. Ask for less, train larger sizes, or say "
+            "how many cases there are (--reach)."
+        )
     sizes = []
     for arm in arms:
-        more = costs[arm.name].cases(amount)
-        most = arm.horizon if reach is None else min(arm.horizon, max(reach, arm.curve.n_annotated))
-        sizes.append(0 if more < 0 else min(arm.curve.n_annotated + more, most))
+        more, now = costs[arm.name].cases(amount), arm.curve.n_annotated
+        total = now + more if reach is None else min(now + more, max(reach, now))
+        sizes.append(0 if more < 0 else total)
     return _ranked(arms, sizes, level, amount)
 
 
-def usual_amounts(arms: Sequence[Arm], costs: Mapping[str, ArmCost], sizes: Sequence[int]) -> tuple[float, ...]:
-    """What it takes to bring the dearest arm to each of some sizes."""
+def largest_amount(arms: Sequence[Arm], costs: Mapping[str, ArmCost], reach: int | None) -> float:
+    """What may be spent before an arm annotates past its horizon; inf where no arm could."""
+    limits = [
+        costs[arm.name].of(arm.horizon - arm.curve.n_annotated + 1) - 1e-6
+        for arm in arms
+        if reach is None or reach > arm.horizon
+    ]
+    return min(limits, default=math.inf)
+
+
+def usual_amounts(
+    arms: Sequence[Arm], costs: Mapping[str, ArmCost], sizes: Sequence[int], reach: int | None = None
+) -> tuple[float, ...]:
+    """What it takes to bring the dearest arm to each of some sizes, as far as every arm can speak of it."""
     found = {max(costs[arm.name].of(max(n - arm.curve.n_annotated, 0)) for arm in arms) for n in sizes}
-    return tuple(sorted(amount for amount in found if amount > 0))
+    most = largest_amount(arms, costs, reach)
+    return tuple(sorted(amount for amount in found if 0 < amount <= most))
 
 
 def _ranked(arms: Sequence[Arm], sizes: Sequence[int], level: float, cost: float | None) -> Ranked:
@@ -94,25 +126,31 @@ def _ranked(arms: Sequence[Arm], sizes: Sequence[int], level: float, cost: float
 def choose(names: Sequence[str], rows: Sequence[Ranked], unit: str = "") -> tuple[str | None, str]:
     """The arm to run, None when they cannot be told apart, and why.
 
-    The last row decides; where the first one contradicts it, the words say that the answer is for the long run.
+    The last row decides; where the first comparison contradicts it, the words say that the answer is for the long run.
     """
-    words = "; ".join(
-        f"{_where(row, unit)} {names[row.best]} is the best with probability {max(row.p_best):.2f}" for row in rows
-    )
-    first, last = rows[0], rows[-1]
+    words = "; ".join(_row_words(names, row, unit) for row in rows)
+    compared = [row for row in rows if sum(score is not None for score in row.scores) > 1]
+    if not compared:
+        return None, f"nothing to compare: {words}."
+    first, last = compared[0], compared[-1]
     if max(last.p_best) >= LIKELY:
         lasting = first.p_best[last.best] >= 1 - LIKELY
         return names[last.best], f"{words}." if lasting else f"if you go on annotating: {words}."
     medians = [score.median for score in last.scores if score is not None]
-    if not medians:
-        return None, f"nothing can be trained for {last.cost:g} {unit}: it does not pay for one run of any arm."
     return None, (
         f"the arms cannot be told apart: {words}; their expected scores there differ by {np.ptp(medians):.3f}. Run the "
         "cheaper one, or train more draws."
     )
 
 
-def _where(row: Ranked, unit: str) -> str:
-    if row.cost is None:
-        return f"with {row.sizes[0]} cases"
-    return f"for {row.cost:g} {unit} more"
+def _row_words(names: Sequence[str], row: Ranked, unit: str) -> str:
+    where = f"with {row.sizes[0]} cases" if row.cost is None else f"for {amount_words(row.cost)} {unit} more"
+    able = [name for name, score in zip(names, row.scores, strict=True) if score is not None]
+    if len(able) < 2:
+        return f"{where} {'only ' + able[0] if able else 'no arm'} can be trained"
+    return f"{where} {names[row.best]} is the best with probability {max(row.p_best):.2f}"
+
+
+def amount_words(amount: float) -> str:
+    """An amount of money or time, thousands set apart."""
+    return f"{amount:,.0f}" if amount >= 1000 or amount == int(amount) else f"{amount:.4g}"

@@ -40,9 +40,9 @@ def verdict_of(
     horizon: int,
 ) -> Verdict:
     """The first of the possible verdicts that holds, the most serious first."""
-    falls = check.flagged_dip and curve.observed[-1] < curve.observed[0]
-    if check.ill_behaved or falls:
-        return Verdict("ill_behaved", _dip_words(curve, check))
+    fall = ill_behaved_words(curve, check)
+    if fall is not None:
+        return Verdict("ill_behaved", fall)
     if gain.n_to == gain.n_from:
         return Verdict("beyond_horizon", _reach_words(curve, question, horizon))
     if gain.p_below_eps >= SURE:
@@ -98,7 +98,11 @@ def _disagreement(views: tuple[FamilyView, ...], expected: Posterior, gain: Gain
     )
 
 
-def _dip_words(curve: Curve, check: PredictiveCheck) -> str:
+def ill_behaved_words(curve: Curve, check: PredictiveCheck) -> str | None:
+    """How a curve falls beyond its noise; None where it does not."""
+    falls = check.flagged_dip and curve.observed[-1] < curve.observed[0]
+    if not (check.ill_behaved or falls):
+        return None
     assert check.dip is not None
     before, after = (curve.observed[list(curve.sizes).index(n)] for n in check.dip)
     return (

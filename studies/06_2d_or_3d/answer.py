@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 import dicecast
+from dicecast.forecast.equal_performance import saving_words
 
 HERE = Path(__file__).resolve().parent
 STRUCTURES = ("hippocampus", "anterior", "posterior")
@@ -27,21 +28,29 @@ def curves_up_to(scores: pd.DataFrame, largest: int) -> list[dicecast.Curve]:
 
 
 def line(found: dicecast.Comparison, observed: tuple[float, float, float]) -> list[str]:
-    """What the pilots say of the largest size they may speak of, and whether the runs at 160 agree."""
+    """Which arm the pilots say to run, and whether the runs at 160 agree."""
     (pair,) = found.pairs
-    last = pair.scores[-1]
-    ahead = {True: "3d", False: "2d"}[observed[0] > 0]
+    asked = pair.scores[-1]
+    ahead = "3d" if observed[0] > 0 else "2d"
     sure = observed[1] > 0 or observed[2] < 0
     verdict = "open" if found.arm is None or not sure else "confirmed" if found.arm == ahead else "refuted"
     return [
         str(pair.first.sizes[-1]),
-        f"{found.arm or 'cannot tell'}",
-        f"{pair.scores[0].p_second_better:.2f}",
-        f"{last.n}: {last.p_second_better:.2f}",
-        signed(last.interval.median, last.interval.lo, last.interval.hi),
+        found.arm or "cannot tell",
+        str(asked.n),
+        f"{asked.p_second_better:.2f}",
+        signed(asked.interval.median, asked.interval.lo, asked.interval.hi),
         signed(*observed),
         verdict,
     ]
+
+
+def saved(found: dicecast.Comparison) -> str:
+    """Cases of the other arm for what one reaches, as a sentence."""
+    (pair,) = found.pairs
+    over = pair.crossing
+    ahead = f"From {over.start} to {over.end} cases 3d is ahead all the way with probability {over.p_second:.2f}."
+    return f"{saving_words('2d', '3d', pair.equal)}; {saving_words('3d', '2d', pair.reverse)}. {ahead}"
 
 
 def signed(middle: float, low: float, high: float) -> str:
@@ -89,11 +98,11 @@ def main() -> None:
         rows = []
         for largest in SEEN:
             curves = curves_up_to(of, largest)
-            question = dicecast.Question(at=(largest, min(4 * largest, LAST)) if largest < LAST else (LAST, 4 * LAST))
+            question = dicecast.Question(at=tuple(sorted({largest, min(4 * largest, LAST)})))
             (found,) = dicecast.compare_curves(curves, question)
             rows.append(line(found, observed))
-        head = ["pilots up to", "run", "P(3D better) there", "P at", "3D - 2D there", "runs at 160", "verdict"]
-        parts.append(f"## {structure}\n\n{table(head, rows)}")
+        head = ["pilots up to", "run", "asked at", "P(3D better)", "3D - 2D", "3D - 2D of the runs at 160", "verdict"]
+        parts.append(f"## {structure}\n\n{table(head, rows)}\n\nFrom all pilots: {saved(found)}")
         head = ["pilots up to", "arm", "Dice of a run at 160, forecast", "observed", "held"]
         parts.append(table(head, forecasts(scores, structure)))
     text = "\n\n".join(parts)

@@ -51,7 +51,7 @@ def observed(structure: str) -> list[list[str]]:
 
 def equal(found: dict[str, Any]) -> list[list[str]]:
     """Real + synthetic cases for what real ones reach."""
-    rows = [["real cases", "real + synthetic for the same", "real cases per case", "saved", "P(fewer)", "P(never)"]]
+    rows = [["real cases", "real + synthetic for the same", "real cases per case", "saved", "P(fewer)", "P(beyond)"]]
     for one in found["pairs"][0]["equal_performance_curve"]:
         if one["n_first"] not in AT:
             continue
@@ -67,8 +67,8 @@ def equal(found: dict[str, Any]) -> list[list[str]]:
         ends = f"[{words(cases['lo'])}, {words(cases['hi'])}]"
         ratios = f"[{'< ' if cases['hi_censored'] else ''}{n / cases['hi']:.2f}, "
         ratios += f"{'> ' if cases['lo_censored'] else ''}{n / cases['lo']:.2f}]"
-        saved = f"{one['saved']['median']:.0%}"
-        chances = [f"{one['p_fewer']:.2f}", f"{one['p_never']:.2f}"]
+        saved = "-" if one["saved"]["median"] is None else f"{one['saved']['median']:.0%}"
+        chances = ["-" if one["p_fewer"] is None else f"{one['p_fewer']:.2f}", f"{one['p_beyond_horizon']:.2f}"]
         rows.append([str(n), f"{words(cases['median'])} {ends}", f"{ratio} {ratios}", saved, *chances])
     return rows
 

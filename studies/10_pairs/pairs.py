@@ -1,6 +1,6 @@
 """Two arms whose truth is known: do the intervals of the cases saved hold, and is the arm called better the better one?
 
-    python studies/10_pairs/pairs.py [--jobs 2] [--count 1000] [--figure]
+    python studies/10_pairs/pairs.py [--jobs 2] [--count 1000]
 
 Writes results.md beside this file. Pairs are simulated from exponential plateaus and from the shipped prior, or are two
 learners on one data set of LCDB that the prior has not learned from (needs the curves of study 2).
@@ -114,7 +114,7 @@ def _falling(first: float, share: float, n: float) -> float:
 
 
 def real_pairs() -> list[Pair]:
-    """Every two learners on one data set that the prior has not learned from, the first of them rising."""
+    """Every two learners on one data set that the prior has not learned from, both rising, in a random order."""
     from corpus import SIZES as TRAINED
     from corpus import not_learned, rising
 
@@ -125,7 +125,7 @@ def real_pairs() -> list[Pair]:
         if one.dataset == other.dataset and one.name in risen and other.name in risen:
             truths = (_real(one), _real(other))
             found.append(Pair(one.source, truths, TRAINED, (3,) * len(TRAINED)))
-    return found
+    return [found[i] for i in np.random.default_rng(0).permutation(len(found))]
 
 
 def _real(one: object) -> Truth:
@@ -158,8 +158,7 @@ def judged(index: int, pairs: Sequence[Pair] | Callable[[int], Pair]) -> list[di
     pair = pairs(index) if callable(pairs) else pairs[index]
     now = pair.sizes[-1]
     question = dicecast.Question(seed=index, level=LEVEL, at=(now, 2 * now, 4 * now))
-    curves = [_at_hand(curve, now) for curve in runs(pair, index)]
-    (found,) = dicecast.compare_curves(curves, question, quick=True)[0].pairs
+    (found,) = dicecast.compare_curves(runs(pair, index), question, quick=True)[0].pairs
     first, second = pair.truths
     cases = found.equal.cases
     truth = second.cases_for(float(first.score(np.array(now))), cases.floor, cases.horizon)
@@ -176,12 +175,6 @@ def judged(index: int, pairs: Sequence[Pair] | Callable[[int], Pair]) -> list[di
         called = one.p_second_better if one.p_second_better > 0.5 else 1 - one.p_second_better
         row |= {f"p {one.n // now}": called, f"right {one.n // now}": (one.p_second_better > 0.5) == better}
     return [row]
-
-
-def _at_hand(curve: dicecast.Curve, now: int) -> dicecast.Curve:
-    from dataclasses import replace
-
-    return replace(curve, n_annotated=now)
 
 
 def play(jobs: int, count: int, pairs: Sequence[Pair] | Callable[[int], Pair]) -> pd.DataFrame:

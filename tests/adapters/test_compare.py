@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -53,13 +54,17 @@ def test_one_source_with_two_arms(cli: Cli, ct: Path, tmp_path: Path) -> None:
     lines, words = result.stdout.splitlines(), " ".join(result.stdout.split())
     assert lines[0].startswith("kidney / dice: 2d vs 3d")
     assert lines[1].startswith("RUN 3d: with 40 cases 3d is the best with probability")
-    assert "3d = 80 2d: saves" in words and "2d = 80 3d: takes" in words
+    assert "3d = 80 2d: saves" in words and re.search(r"2d = 80 3d: (> )?[\d.]+ times as many", words)
     assert "From 10 to 320 cases 3d is ahead all the way with probability" in words
     assert "Equal performance: cases of 3d for what 2d reaches" in words
     assert "same 5 cases" in words
     (found,) = json.loads(answer.read_text())["comparisons"]
     (pair,) = found["pairs"]
     assert {"first", "second", "equal_performance", "data_efficiency", "p_never", "crossing"} <= set(pair)
+    assert [(one["arm"], one["sizes"], one["horizon"]) for one in found["curves"]] == [
+        ("2d", list(SIZES), 320),
+        ("3d", list(SIZES), 320),
+    ]
     sizes = [one["n_first"] for one in pair["equal_performance_curve"]]
     assert sizes == sorted(sizes) and sizes[0] == 10 and sizes[-1] == 320 and {40, 80, 160} <= set(sizes)
     assert pair["equal_performance_reverse"]["n_second"] == 80
@@ -78,7 +83,8 @@ def test_two_sources_with_one_arm_each_are_called_as_they_are(cli: Cli, tmp_path
     )
     (found,) = document(cli("compare", first, second, "--json", "-"))["comparisons"]
     assert found["arms"] == ["ct", "mr"]
-    assert not found["pairs"][0]["paired"] and "different test cases" in found["recommendation"]["reason"]
+    assert found["pairs"][0]["shared_test_cases"] == 0
+    assert "not scored on the very same test cases" in found["recommendation"]["reason"]
 
 
 def test_sources_with_several_arms_keep_both_names(cli: Cli, ct: Path, tmp_path: Path) -> None:
@@ -98,15 +104,15 @@ def test_what_only_one_source_has_is_left_out_and_said(cli: Cli, tmp_path: Path)
 
 
 def test_the_same_cost_is_compared(cli: Cli, ct: Path, tmp_path: Path) -> None:
-    options = ("--per-case", "20", "--per-run", "2d=5,3d=5000", "--spend", "1000,9000", "--unit", "CHF")
+    options = ("--per-case", "20", "--per-run", "2d=5,3d=1500", "--spend", "1000,4000", "--unit", "CHF")
     result = cli("compare", ct, *options, "--json", tmp_path / "answer.json")
     assert result.exit_code == 0, result.stderr
     found = json.loads((tmp_path / "answer.json").read_text())["comparisons"][0]
-    assert [row["cost"] for row in found["by_cost"]] == [1000, 9000]
+    assert [row["cost"] for row in found["by_cost"]] == [1000, 4000]
     poor, rich = (dict(zip(("2d", "3d"), row["arms"], strict=True)) for row in found["by_cost"])
     assert poor["3d"] == {"arm": "3d", "n": 0, "score": None, "p_best": 0.0}
-    assert poor["2d"]["n"] == 80 + 49 and rich["3d"]["n"] == 80 + 200
-    assert "for 9000 CHF more" in found["recommendation"]["reason"]
+    assert poor["2d"]["n"] == 80 + 49 and rich["3d"]["n"] == 80 + 125
+    assert "for 4,000 CHF more" in found["recommendation"]["reason"]
     shown = " ".join(result.stdout.split())
     assert "spent, CHF" in shown and "not affordable" in shown
 
@@ -127,7 +133,10 @@ def test_in_and_out_of_distribution(cli: Cli, ct: Path, tmp_path: Path) -> None:
     ("options", "words"),
     [
         (["--arms", "2d,4d"], ["--arms", "'2d,4d'", "2d, 3d"]),
-        (["--at", "1000"], ["up to 320 cases", "1000"]),
+        (["--at", "1000"], ["up to 320", "1000"]),
+        (["--arms", ","], ["--arms", "2d, 3d"]),
+        (["--spend", "9000", "--per-case", "1"], ["up to 241", "9,000", "--reach"]),
+        (["--per-case", "2d=3"], ["every arm or of none", "3d=..."]),
         (["--spend", "100"], ["--per-case"]),
         (["--spend", "-1", "--per-case", "2"], ["--spend", "> 0"]),
         (["--per-case", "4d=3"], ["--per-case", "unknown arm '4d'"]),
@@ -148,6 +157,17 @@ def test_sources_that_do_not_go_together(cli: Cli, refused: Refused, ct: Path, t
     same = write(tmp_path / "below" / "ct.csv", {"2d": 0.8})
     refused(cli("compare", ct, same), 2, "two sources are called ct", "mr=")
     refused(cli("compare", ct, tmp_path / "nowhere.csv"), 2, "nowhere.csv")
+    refused(cli("compare", ct, "mr="), 2, "PATH or NAME=PATH", "'mr='")
+    refused(cli("compare", ct, f"={same}"), 2, "PATH or NAME=PATH")
+    refused(cli("compare", ct, f"ct 2d={same}"), 2, "both called 'ct 2d'")
+    refused(cli("compare", ct, "--figures", same), 2, "--figures", "ct.csv")
+
+
+def test_arms_whose_names_are_alike_in_file_names_get_figures_of_their_own(cli: Cli, tmp_path: Path) -> None:
+    source = write(tmp_path / "greek.csv", {"α": 0.8, "β": 0.85, "γ": 0.9})
+    result = cli("compare", source, "--figures", tmp_path / "figures")
+    assert result.exit_code == 0, result.stderr
+    assert len(list((tmp_path / "figures").glob("*.png"))) == 4
 
 
 def test_cases_of_one_name_are_the_same_where_their_images_are() -> None:

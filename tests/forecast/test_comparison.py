@@ -87,7 +87,7 @@ def test_the_clearly_better_arm_is_run() -> None:
     assert [one.name for one in found.arms] == ["2d", "3d"]
     np.testing.assert_allclose([sum(row.p_best) for row in found.by_cases], 1)
     (pair,) = found.pairs
-    assert pair.paired
+    assert pair.shared == CASES
     assert pair.ceiling.lo > 0
     assert all(one.p_second_better > 0.95 for one in pair.scores)
     # 3d reaches what 2d has with 120 cases with far fewer: 0.75 - 0.35 exp(-3.6) = 0.740 at n = ln(0.43 / 0.14) / 0.03
@@ -208,6 +208,19 @@ def test_averaged_arms_get_test_sets_of_their_own() -> None:
     assert np.all(unlikely.scores([0, 1e9]) <= 1)
 
 
+def test_cases_that_both_arms_share_are_paired() -> None:
+    rows = arm("3d", 0.85, 0.4, 0.05, 1)
+    fewer = [row for row in rows if row["case"] not in ("c0", "c1")]
+    (found,) = compare_curves(curves(arm("2d", 0.8, 0.4, 0.05), fewer), Question())
+    (pair,) = found.pairs
+    assert pair.shared == CASES - 2
+    assert {one.difference.cases for one in pair.observed} == {CASES - 2}
+    (same,) = compare_curves(
+        curves([r for r in arm("2d", 0.8, 0.4, 0.05) if r["case"] not in ("c0", "c1")], fewer), Question()
+    )
+    assert [one.difference for one in same.pairs[0].observed] == [one.difference for one in pair.observed]
+
+
 def test_arms_on_different_cases_come_with_a_caveat() -> None:
     (found,) = compare_curves(curves(arm("2d", 0.8, 0.4, 0.05), arm("3d", 0.8, 0.4, 0.05, 1, test="d")), Question())
-    assert "different test cases" in found.reason
+    assert "not scored on the very same test cases" in found.reason
