@@ -113,7 +113,7 @@ def _draw_equal(axes: Any, pair: ArmComparison) -> None:
     axes.set_ylabel(fill(f"cases of {pair.second.arm} for the same {pair.first.metric}", 48))
     axes.set_title(f"{pair.first.structure}: equal performance")
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="best")
 
 
 def _whole_numbers(axis: Any) -> None:
