@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -157,6 +158,7 @@ class _Slot:
         self.close()
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
+        resource_tracker.ensure_running()  # when it starts it lets interrupts through again: not while they are held
         with environment({**WORKER_ENVIRONMENT, **self._variables}), _interrupts_held():
             self._process = context.Process(target=_serve, args=(theirs, os.getpid()))
             self._process.start()

@@ -27,7 +27,7 @@ from dicecast.adapters.surrogate.quantiles import PROBABILITIES
 from dicecast.adapters.surrogate.sequences import FEWEST_SIZES, MOST_SIZES, Observed, observed
 from dicecast.adapters.surrogate.training import Batch, parameters, refined
 from dicecast.adapters.surrogate.weights import Weights, shipped_weights
-from dicecast.forecast.curve import Curve
+from dicecast.forecast.curve import Curve, structure_words
 from dicecast.forecast.errors import InputError
 from dicecast.forecast.quadrature import quadrature
 
@@ -52,8 +52,7 @@ def read_grid(path: Path) -> dict[str, list[Row]]:
         found = re.match(r"(\d+) layers?$", curve.arm)
         if found is None:
             raise InputError(f'{path}: arms must be named like "3 layers", found {curve.arm!r}. Rename them.')
-        name = " / ".join([curve.structure, curve.metric, *({curve.test_set, curve.stratum} - {"test", "all"})])
-        grids.setdefault(name, []).append(Row(int(found[1]), curve))
+        grids.setdefault(structure_words(curve), []).append(Row(int(found[1]), curve))
     grids = {name: sorted(rows, key=lambda one: one.depth) for name, rows in grids.items() if len(rows) >= 3}
     if not grids:
         raise InputError(f"{path}: a grid needs at least 3 depths of one structure, found none. Train more depths.")

@@ -7,6 +7,9 @@ import json
 import math
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -134,3 +137,19 @@ def test_workers_is_only_made_by_open_workers_and_refuses_work_after_it() -> Non
         assert isinstance(workers, Workers)
     with pytest.raises(RuntimeError):
         workers.run([SOUND])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_the_first_worker_starts_deaf_to_interrupts() -> None:
+    lines = (
+        "import re; from pathlib import Path",
+        "from dicecast.adapters.execution.workers import Task, open_workers",
+        "with open_workers([{}]) as workers:",
+        "    workers.add(Task('nothing', print, ()))",
+        "    workers.step(0)",
+        "    status = Path(f'/proc/{workers._slots[0]._process.pid}/status').read_text()",
+        "    print(re.search(r'SigBlk:\\s*(\\w+)', status)[1])",
+    )
+    found = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    blocked = int(found.stdout.split()[0], 16)
+    assert blocked >> (signal.SIGINT - 1) & 1
