@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -80,6 +80,8 @@ class Comparison:
     reason: str
     unit: str = ""
     """Unit of costs."""
+    costs: Mapping[str, ArmCost] = field(default_factory=dict)
+    """By arm, of those whose costs are known."""
 
     @property
     def title(self) -> str:
@@ -149,7 +151,7 @@ def _compare(group: list[Curve], question: Question, money: _Money, quick: bool)
     able = [curve for curve in group if len(curve.sizes) >= FEWEST_SIZES]
     if len(able) < 2:
         reason = f"{len(able)} arm(s) with at least {FEWEST_SIZES} sizes: nothing to compare."
-        return Comparison(tuple(group), (), (), sizes, (), (), None, reason)
+        return _nothing(group, (), sizes, reason, money)
     arms = arms_of(able, question, quick)
     first, last = span_of(arms)
     if first > last:
@@ -157,17 +159,33 @@ def _compare(group: list[Curve], question: Question, money: _Money, quick: bool)
             f"no size is told by every arm: one was trained from {first} cases on, another tells up to {last} (4 times "
             "its largest size). Train sizes that overlap."
         )
-        return Comparison(tuple(group), tuple(arms), (), sizes, (), (), None, reason)
+        return _nothing(group, tuple(arms), sizes, reason, money)
     at = sizes_of(arms, question)
     by_cases = tuple(ranked_at(arms, n, question.level) for n in at)
     by_cost = money.ranked(arms, at, question)
     chosen, reason = choose([one.name for one in arms], by_cost or by_cases, money.unit)
     odd = _odd(arms)
     pairs = tuple(_pair(one, other, question, at) for one, other in combinations(arms, 2))
-    found = Comparison(
-        tuple(group), tuple(arms), pairs, sizes, by_cases, by_cost, None if odd else chosen, reason, money.unit
+    found = replace(
+        _nothing(group, tuple(arms), sizes, reason, money),
+        pairs=pairs,
+        by_cases=by_cases,
+        by_cost=by_cost,
+        arm=None if odd else chosen,
     )
     return replace(found, reason=" ".join([*odd, reason, *_caveats(found, question)]))
+
+
+def _nothing(
+    group: Sequence[Curve],
+    arms: tuple[Arm, ...],
+    sizes: tuple[tuple[SizeDifference, ...], ...],
+    reason: str,
+    money: _Money,
+) -> Comparison:
+    """Arms that are not set against each other."""
+    costs = {one.arm: money.costs[one.arm] for one in group if one.arm in money.costs}
+    return Comparison(tuple(group), arms, (), sizes, (), (), None, reason, money.unit, costs)
 
 
 def _odd(arms: Sequence[Arm]) -> list[str]:

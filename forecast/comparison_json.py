@@ -40,6 +40,8 @@ def _comparison(found: Comparison) -> Document:
         "arms": names,
         "not_judged": list(found.not_judged),
         "curves": [_curve(curve) for curve in found.curves],
+        "costs": {arm: asdict(cost) for arm, cost in found.costs.items()},
+        "unit": found.unit,
         "by_cases": [{"n": row.sizes[0], "arms": _ranked(ranked, row)} for row in found.by_cases],
         "by_cost": [{"cost": row.cost, "unit": found.unit, "arms": _ranked(ranked, row)} for row in found.by_cost],
         "pairs": [_pair(pair) for pair in found.pairs],

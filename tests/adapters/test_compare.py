@@ -108,6 +108,8 @@ def test_the_same_cost_is_compared(cli: Cli, ct: Path, tmp_path: Path) -> None:
     result = cli("compare", ct, *options, "--json", tmp_path / "answer.json")
     assert result.exit_code == 0, result.stderr
     found = json.loads((tmp_path / "answer.json").read_text())["comparisons"][0]
+    costs = {"2d": {"per_case": 20, "per_run": 5}, "3d": {"per_case": 20, "per_run": 1500}}
+    assert (found["costs"], found["unit"]) == (costs, "CHF")
     assert [row["cost"] for row in found["by_cost"]] == [1000, 4000]
     poor, rich = (dict(zip(("2d", "3d"), row["arms"], strict=True)) for row in found["by_cost"])
     assert poor["3d"] == {"arm": "3d", "n": 0, "score": None, "p_best": 0.0}
