@@ -50,9 +50,14 @@ def read_arms(texts: Sequence[str], wishes: Wishes) -> Arms:
         raise InputError(f"two sources are called {twice}: give them names, as in ct={named[0][1]} mr={named[1][1]}.")
     sources = {name: read_source(path, wishes) for name, path in named}
     renamed = {name: _names_of(name, source.curves) for name, source in sources.items()}
+    prefixes = _prefixes({name: one.study for name, one in sources.items() if one.study is not None})
     curves = {
         name: [
-            dataclasses.replace(curve, arm=renamed[name][curve.arm], case_ids=_case_ids(name, curve, sources))
+            dataclasses.replace(
+                curve,
+                arm=renamed[name][curve.arm],
+                case_ids=tuple(prefixes.get(name, "") + case for case in curve.case_ids),
+            )
             for curve in source.curves
         ]
         for name, source in sources.items()
@@ -92,7 +97,7 @@ def _named(text: str) -> tuple[str, Path]:
         return name.strip(), Path(path)
     if sign and not name.strip() and not Path(text).exists():
         raise InputError(f"a source must be PATH or NAME=PATH, found {text!r}.")
-    return Path(text).resolve().name.removesuffix(".gz").removesuffix(".csv"), Path(text)
+    return Path(text).resolve().name.removesuffix(".csv"), Path(text)
 
 
 def _names_of(source: str, curves: Sequence[Curve]) -> dict[str, str]:
@@ -101,13 +106,21 @@ def _names_of(source: str, curves: Sequence[Curve]) -> dict[str, str]:
     return {arm: source if len(arms) == 1 else f"{source} {arm}" for arm in arms}
 
 
-def _case_ids(name: str, curve: Curve, sources: Mapping[str, Source]) -> tuple[str, ...]:
-    """The test cases' names, with the source's where another study means other cases by the same names."""
-    own = sources[name].study
-    others = [one.study for one in sources.values() if one.study is not None and one.study is not own]
-    if own is None or all(_same_cases(own, other) for other in others):
-        return curve.case_ids
-    return tuple(f"{name}: {case}" for case in curve.case_ids)
+def _prefixes(studies: Mapping[str, Study]) -> dict[str, str]:
+    """What goes before the test cases' names, by study, where studies mean different cases by the same names.
+
+    Studies that agree on every name share theirs, so that their cases stay paired.
+    """
+    groups: list[dict[str, Study]] = []
+    for name, study in studies.items():
+        group = next((one for one in groups if all(_same_cases(study, other) for other in one.values())), None)
+        if group is None:
+            groups.append({name: study})
+        else:
+            group[name] = study
+    if len(groups) < 2:
+        return {}
+    return {name: f"{next(iter(group))}: " for group in groups for name in group}
 
 
 def _same_cases(one: Study, other: Study) -> bool:

@@ -27,7 +27,7 @@ def comparison_figures(found: Sequence[Comparison], folder: Path, level: float) 
     Returns:
         The files written.
     """
-    written = []
+    written: list[Path] = []
     for one in found:
         if not one.pairs:
             continue
@@ -37,17 +37,18 @@ def comparison_figures(found: Sequence[Comparison], folder: Path, level: float) 
         _draw_curves(above, one.arms, level)
         _draw_chances(below, one.arms)
         above.set_title(one.title)
-        written += save_figure(figure, folder / f"{name}-arms")
+        written += save_figure(figure, folder / _unused(f"{name}-arms", written))
         for pair in one.pairs:
             figure = new_figure(height=4.8)
             _draw_equal(figure.subplots(), pair)
+            figure.suptitle(f"{one.title}: equal performance", fontsize="medium")
             ending = _unused(f"{name}-{file_name(f'{pair.second.arm}-for-{pair.first.arm}')}", written)
             written += save_figure(figure, folder / ending)
     return written
 
 
 def _unused(name: str, written: Sequence[Path]) -> str:
-    """The name, with a number where another pair's letters are the same ones in a file name."""
+    """The name, with a number where another structure's or pair's letters are the same ones in a file name."""
     taken, number = {path.stem for path in written}, 1
     while (found := name if number == 1 else f"{name}-{number}") in taken:
         number += 1
@@ -111,7 +112,6 @@ def _draw_equal(axes: Any, pair: ArmComparison) -> None:
         _whole_numbers(axis)
     axes.set_xlabel(f"cases of {pair.first.arm}")
     axes.set_ylabel(fill(f"cases of {pair.second.arm} for the same {pair.first.metric}", 48))
-    axes.set_title(f"{pair.first.structure}: equal performance")
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, loc="best")
 

@@ -11,14 +11,14 @@ from rich.text import Text
 
 from ..forecast.across_test_sets import AcrossTestSets
 from ..forecast.comparison import ArmComparison, Comparison
-from ..forecast.equal_performance import Crossing, EqualPerformance, saving_words
+from ..forecast.equal_performance import EqualPerformance
 from ..forecast.forecast import Question
 from ..forecast.paired import SizeDifference
 from ..forecast.ranking import Ranked, amount_words
-from ..forecast.types import CensoredInterval, Interval
+from ..forecast.types import Interval
 from .screen import interval_words, plain_table, score_words
 
-SHOWN = 5
+SHOWN = 4
 """Lines of a table of equal performance beside those that were asked for."""
 PAIRS = 3
 """Pairs up to which all are shown."""
@@ -71,38 +71,29 @@ def _ranking(found: Comparison, rows: Sequence[Ranked], head: str) -> Table:
     columns = [column for arm in found.arms for column in (arm.name, "p")]
     table = plain_table(title, head, *columns, narrow=True)
     for row in rows:
-        cells = []
-        for n, score, p in zip(row.sizes, row.scores, row.p_best, strict=True):
-            words = "not affordable" if score is None else interval_words(score)
-            cells += [f"{n}: {words}" if by_cost and score is not None else words, f"{p:.2f}"]
-        table.add_row(str(row.sizes[0]) if row.cost is None else amount_words(row.cost), *cells)
+        table.add_row(str(row.sizes[0]) if row.cost is None else amount_words(row.cost), *_ranked_cells(row))
     if by_cost:
-        table.caption = Text("Before the colon: cases annotated then.")
+        note = " (+: could be more than the pilots tell of)" if any(any(row.beyond) for row in rows) else ""
+        table.caption = Text(f"Before the colon: cases annotated then{note}.")
         table.caption_justify = "left"
     return table
 
 
-def _crossing_words(first: str, second: str, found: Crossing) -> str:
-    """Who is ahead where, likeliest first."""
-    chances = [
-        (found.p_first, f"{first} is ahead all the way"),
-        (found.p_second, f"{second} is ahead all the way"),
-        (found.p_second_overtakes, f"{second} overtakes {first}"),
-        (found.p_first_overtakes, f"{first} overtakes {second}"),
-    ]
-    told = [f"{words} with probability {p:.2f}" for p, words in sorted(chances, reverse=True) if p >= 0.005]
-    crosses = found.p_second_overtakes + found.p_first_overtakes
-    where = ""
-    if found.n is not None and crosses >= 0.05:
-        where = f"; where they cross, at {found.n.median:.0f} cases [{found.n.lo:.0f}, {found.n.hi:.0f}]"
-    return f"From {found.start} to {found.end} cases {', '.join(told)}{where}."
+def _ranked_cells(row: Ranked) -> Iterator[str]:
+    """Score and chance of every arm; at a cost with the cases before it."""
+    for i, (n, score, p) in enumerate(zip(row.sizes, row.scores, row.p_best, strict=True)):
+        if score is None:
+            yield "not affordable"
+        else:
+            cases = "" if row.cost is None else f"{n}{'+' * row.beyond[i]}: "
+            yield cases + interval_words(score)
+        yield f"{p:.2f}"
 
 
 def _pair_parts(pair: ArmComparison) -> Iterator[RenderableType]:
-    one, other = pair.first.arm, pair.second.arm
-    yield Text(f"{saving_words(one, other, pair.equal)} ({_level(pair)} interval).")
-    yield Text(f"{saving_words(other, one, pair.reverse)}.")
-    yield Text(_crossing_words(one, other, pair.crossing))
+    saved, reverse, crossing = pair.words
+    for words in (f"{saved} ({_level(pair)} interval)", reverse, crossing):
+        yield Text(f"{words}.")
     yield _pair_table(pair)
     yield _equal_table(pair)
     if pair.observed:
@@ -123,7 +114,7 @@ def _pair_table(pair: ArmComparison) -> Table:
     table.add_row("ceiling DM (exponential plateau)", *_signed(pair.ceiling), "")
     median, ends = f"{pair.plateau.median:+.0f}", f"[{pair.plateau.lo:+.0f}, {pair.plateau.hi:+.0f}]"
     note = "beyond a horizon in part; " if pair.plateau_censored else ""
-    words = f"{note}{pair.p_second_smaller:.2f} that {second} needs fewer"
+    words = f"{note}{pair.p_second_smaller:.2f} that {second} levels off with fewer"
     table.add_row("plateau size n* (exponential plateau)", median, ends, words)
     return table
 
@@ -135,8 +126,8 @@ def _equal_table(pair: ArmComparison) -> Table:
     table = plain_table(title, first, second, "as a multiple", "p fewer", "p beyond")
     for one in _spread(pair):
         cells = (
-            _censored(one.cases, "{:.0f}"),
-            _censored(one.ratio, "{:.2f}"),
+            one.cases.words("{:.0f}"),
+            one.ratio.words("{:.2f}"),
             "-" if one.p_fewer is None else f"{one.p_fewer:.2f}",
             f"{one.p_beyond:.2f}",
         )
@@ -147,30 +138,26 @@ def _equal_table(pair: ArmComparison) -> Table:
 def _spread(pair: ArmComparison) -> list[EqualPerformance]:
     """A few of the curve's points, those asked for among them."""
     points = pair.equal_curve
-    places = {round(i * (len(points) - 1) / (SHOWN - 2)) for i in range(SHOWN - 1)}
+    places = {round(i * (len(points) - 1) / (SHOWN - 1)) for i in range(SHOWN)}
     chosen = {points[i].n: points[i] for i in places}
     asked = {one.n for one in pair.scores} | {pair.equal.n}
     chosen |= {one.n: one for one in points if one.n in asked}
     return [chosen[n] for n in sorted(chosen)]
 
 
-def _censored(found: CensoredInterval, form: str) -> str:
-    """Median and interval, open where they lie at an end of what can be told."""
-
-    def words(value: float) -> str:
-        sign = "" if found.inside(value) else "> " if value >= found.horizon else "< "
-        return sign + form.format(value)
-
-    return f"{words(found.median)} [{words(found.lo)}, {words(found.hi)}]"
-
-
 def _differences(title: str, column: str, differences: Sequence[SizeDifference]) -> Table:
     level = f"{differences[0].difference.level:.0%}"
-    table = plain_table(title, column, "mean difference", f"{level} interval (bootstrap)", "p (paired t)", "p (Holm)")
+    table = plain_table(title, column, "mean difference", f"{level} interval", "p", "p (Holm)", "SD over draws")
     for one in differences:
         found = one.difference
         p_values = ("-" if p is None else f"{p:.2g}" for p in (found.p, found.p_holm))
-        table.add_row(str(one.n), f"{found.mean:+.3f}", f"[{found.lo:+.3f}, {found.hi:+.3f}]", *p_values)
+        cells = (f"[{found.lo:+.3f}, {found.hi:+.3f}]", *p_values, score_words(one.draw_sd))
+        table.add_row(str(one.n), f"{found.mean:+.3f}", *cells)
+    table.caption = Text(
+        "Interval (bootstrap) and p (paired t) are over test cases alone; SD over draws: what other subsets and "
+        "trainings would move the difference by."
+    )
+    table.caption_justify = "left"
     return table
 
 

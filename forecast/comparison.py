@@ -10,7 +10,15 @@ import numpy as np
 
 from .arms import Arm, ArmCost, arms_of, span_of
 from .curve import Curve, structure_words
-from .equal_performance import Crossing, EqualPerformance, crossing, equal_curve, equal_performance
+from .equal_performance import (
+    Crossing,
+    EqualPerformance,
+    crossing,
+    crossing_words,
+    equal_curve,
+    equal_performance,
+    saving_words,
+)
 from .errors import InputError
 from .forecast import FEWEST_SIZES, SCOPES, Question
 from .paired import SizeDifference, compare_arms, compare_sizes
@@ -59,6 +67,16 @@ class ArmComparison:
     observed: tuple[SizeDifference, ...]
     """Second minus first on the same test cases at the sizes both were trained on."""
 
+    @property
+    def words(self) -> tuple[str, str, str]:
+        """Equal performance both ways, and where the curves cross, as sentences."""
+        one, other = self.first.arm, self.second.arm
+        return (
+            saving_words(one, other, self.equal),
+            saving_words(other, one, self.reverse),
+            crossing_words(one, other, self.crossing),
+        )
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -67,7 +85,7 @@ class Comparison:
     curves: tuple[Curve, ...]
     """One per arm."""
     arms: tuple[Arm, ...]
-    """Those with sizes enough to be forecast, with their posteriors."""
+    """Those with sizes enough to be forecast, with their posteriors; empty with fewer than two of them."""
     pairs: tuple[ArmComparison, ...]
     sizes: tuple[tuple[SizeDifference, ...], ...]
     """Per curve: its largest size against the smaller ones."""
@@ -91,8 +109,7 @@ class Comparison:
     @property
     def not_judged(self) -> tuple[str, ...]:
         """Arms with too few sizes to be compared."""
-        judged = {arm.name for arm in self.arms}
-        return tuple(curve.arm for curve in self.curves if curve.arm not in judged)
+        return tuple(curve.arm for curve in self.curves if len(curve.sizes) < FEWEST_SIZES)
 
 
 def compare_curves(
@@ -110,13 +127,13 @@ def compare_curves(
         curves: Of any number of structures.
         question: What is asked; `at` gives the sizes to rank at, by default annotated now, twice as many and N_max.
         costs: By arm; arms are also ranked at the same cost where every arm has one, and that decides.
-        amounts: What may be spent from now on, by default what brings the dearest arm to the sizes ranked at.
+        amounts: What may be spent from now on, by default what brings the dearest arm to sizes past those annotated.
         unit: Of the costs.
         quick: The exponential plateau by quadrature instead of MCMC.
 
     Raises:
-        InputError: Arms that occur twice for one structure, as with two protocols; a size past the horizon; the scope
-            is the population but nothing is known of the spread over test cases.
+        InputError: Arms that occur twice for one structure, as with two protocols; a size that an arm cannot speak of;
+            the scope is the population but nothing is known of the spread over test cases.
     """
     groups: dict[tuple[str, ...], list[Curve]] = {}
     for curve in curves:
@@ -131,11 +148,11 @@ class _Money:
     amounts: tuple[float, ...]
     unit: str
 
-    def ranked(self, arms: Sequence[Arm], sizes: Sequence[int], question: Question) -> tuple[Ranked, ...]:
+    def ranked(self, arms: Sequence[Arm], question: Question) -> tuple[Ranked, ...]:
         """The arms by cost; nothing where a cost is not known."""
         if any(arm.name not in self.costs for arm in arms):
             return ()
-        amounts = self.amounts or usual_amounts(arms, self.costs, sizes, question.reach)
+        amounts = self.amounts or usual_amounts(arms, self.costs, question)
         return tuple(ranked_for(arms, self.costs, one, question.level, question.reach) for one in amounts)
 
 
@@ -162,7 +179,7 @@ def _compare(group: list[Curve], question: Question, money: _Money, quick: bool)
         return _nothing(group, tuple(arms), sizes, reason, money)
     at = sizes_of(arms, question)
     by_cases = tuple(ranked_at(arms, n, question.level) for n in at)
-    by_cost = money.ranked(arms, at, question)
+    by_cost = money.ranked(arms, question)
     chosen, reason = choose([one.name for one in arms], by_cost or by_cases, money.unit)
     odd = _odd(arms)
     pairs = tuple(_pair(one, other, question, at) for one, other in combinations(arms, 2))
@@ -202,7 +219,11 @@ def _caveats(found: Comparison, question: Question) -> list[str]:
     last = min(arm.horizon for arm in found.arms)
     most = max(min(curve.n_annotated for curve in curves), question.reach or 0)
     if most > last:
-        words.append(f"Past {last} cases, 4 times the largest size that every arm was trained on, nothing is compared.")
+        words.append(f"Past {last} cases, 4 times the smallest of the arms' largest sizes, nothing is compared.")
+    if found.costs and not found.by_cost:
+        words.append("Costs did not decide: no case more can be annotated, so there is nothing to spend on.")
+    if any(any(row.beyond) for row in found.by_cost):
+        words.append("An arm that could annotate more than its pilots can tell of is ranked with what they tell.")
     if question.scope == SCOPES[0] and any(curve.case_ids != curves[0].case_ids for curve in curves):
         words.append(
             "The arms were not scored on the very same test cases, so part of the difference may be the cases; score "

@@ -43,7 +43,7 @@ def _comparison(found: Comparison) -> Document:
         "costs": {arm: asdict(cost) for arm, cost in found.costs.items()},
         "unit": found.unit,
         "by_cases": [{"n": row.sizes[0], "arms": _ranked(ranked, row)} for row in found.by_cases],
-        "by_cost": [{"cost": row.cost, "unit": found.unit, "arms": _ranked(ranked, row)} for row in found.by_cost],
+        "by_cost": [{"cost": row.cost, "unit": found.unit, "arms": _by_cost(ranked, row)} for row in found.by_cost],
         "pairs": [_pair(pair) for pair in found.pairs],
         "sizes": {arm: [_sizes(one) for one in sizes] for arm, sizes in zip(names, found.sizes, strict=True)},
         "recommendation": {"arm": found.arm, "reason": found.reason},
@@ -71,6 +71,10 @@ def _ranked(names: Sequence[str], row: Ranked) -> list[Document]:
         {"arm": name, "n": n, "score": None if score is None else interval_document(score), "p_best": p}
         for name, n, score, p in entries
     ]
+
+
+def _by_cost(names: Sequence[str], row: Ranked) -> list[Document]:
+    return [{**one, "beyond": beyond} for one, beyond in zip(_ranked(names, row), row.beyond, strict=True)]
 
 
 def _pair(pair: ArmComparison) -> Document:
@@ -114,9 +118,11 @@ def _reverse(found: EqualPerformance) -> Document:
 
 
 def _censored(found: CensoredInterval) -> Document:
-    """Ends of what can be told mean "that or beyond"; a median there is null."""
+    """Ends of what can be told mean "that or beyond"; a median there is null, and `side` says which end it is."""
+    side = None if found.inside(found.median) else "floor" if found.median <= found.floor else "horizon"
     return {
-        "median": found.median if found.inside(found.median) else None,
+        "median": found.median if side is None else None,
+        "side": side,
         "lo": found.lo,
         "hi": found.hi,
         "lo_censored": not found.inside(found.lo),
@@ -160,7 +166,7 @@ def _across(found: AcrossTestSets) -> Document:
 
 
 def _sizes(one: SizeDifference) -> Document:
-    return {"n": one.n, "n_reference": one.n_reference, **_paired(one.difference)}
+    return {"n": one.n, "n_reference": one.n_reference, **_paired(one.difference), "draw_sd": one.draw_sd}
 
 
 def _paired(found: PairedDifference) -> Document:

@@ -111,18 +111,26 @@ def crossing(first: Arm, second: Arm, level: float) -> Crossing:
 
 def saving_words(first: str, second: str, found: EqualPerformance) -> str:
     """The pair in one sentence, as papers state it where a saving is sure: "60 3d = 160 2d: saves 62% of the cases"."""
-    ratio = found.ratio
-    cases = f"{_sign(found.cases.median, found.cases)}{found.cases.median:.0f} {second} = {found.n} {first}"
+    ratio, saved = found.ratio, found.saved
+    cases = f"{found.cases.end(found.cases.median, '{:.0f}')} {second} = {found.n} {first}"
     if ratio.hi < 1 and ratio.inside(ratio.hi):
-        median, lo, hi = found.saved.median, found.saved.lo, found.saved.hi
-        saved, least, most = (f"{_sign(share, found.saved)}{share:.0%}" for share in (median, lo, hi))
-        return f"{cases}: saves {saved} of the cases [{least}, {most}]"
-    times, low, high = (f"{_sign(r, ratio)}{r:.2f}" for r in (ratio.median, ratio.lo, ratio.hi))
+        share, least, most = (saved.end(value, "{:.0%}") for value in (saved.median, saved.lo, saved.hi))
+        return f"{cases}: saves {share} of the cases [{least}, {most}]"
+    times, low, high = (ratio.end(value, "{:.2f}") for value in (ratio.median, ratio.lo, ratio.hi))
     return f"{cases}: {times} times as many [{low}, {high}]"
 
 
-def _sign(value: float, within: CensoredInterval) -> str:
-    """What stands before a value at an end of what can be told."""
-    if within.inside(value):
-        return ""
-    return "> " if value >= within.horizon else "< "
+def crossing_words(first: str, second: str, found: Crossing) -> str:
+    """Who is ahead where, likeliest first."""
+    chances = [
+        (found.p_first, f"{first} is ahead all the way"),
+        (found.p_second, f"{second} is ahead all the way"),
+        (found.p_second_overtakes, f"{second} overtakes {first}"),
+        (found.p_first_overtakes, f"{first} overtakes {second}"),
+    ]
+    told = [f"{words} with probability {p:.2f}" for p, words in sorted(chances, reverse=True) if p >= 0.005]
+    crosses = found.p_second_overtakes + found.p_first_overtakes
+    where = ""
+    if found.n is not None and crosses >= 0.05:
+        where = f"; where they cross, at {found.n.median:.0f} cases [{found.n.lo:.0f}, {found.n.hi:.0f}]"
+    return f"From {found.start} to {found.end} cases {', '.join(told)}{where}"

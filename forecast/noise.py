@@ -213,7 +213,7 @@ def noise_grid(curve: Curve, misfit: FloatArray, misfit_mass: FloatArray) -> Noi
 
 def _spreads(curve: Curve) -> tuple[FloatArray, FloatArray, str]:
     """SDs at the smallest size, their log prior by make-up, shape [shapes, spreads], and its source."""
-    if curve.se_draws is not None:
+    if curve.se_draws is not None and np.any(curve.se_draws > 0):
         middle, share = _smooth_errors(curve.n, curve.se_draws)
         spreads = middle * np.geomspace(0.55, 1 / 0.55, 5)
         log_mass = _normal(np.log(spreads / middle) / KNOWN_LOG_SD)

@@ -34,12 +34,17 @@ class PairedDifference:
 
 @dataclass(frozen=True)
 class SizeDifference:
-    """The largest size of one arm against a smaller one."""
+    """Scores with so many cases against others on the same test cases, each averaged over its draws."""
 
     n: int
+    """Of two arms: cases that both had. Of two sizes: the smaller."""
     n_reference: int
+    """Of two sizes: the largest; of two arms the same as `n`."""
     difference: PairedDifference
-    """Largest minus smaller."""
+    """Second arm minus first, or largest size minus smaller: over test cases alone."""
+    draw_sd: float | None
+    """SD by which other subsets and trainings would move the mean difference, score units; None where no size was
+    drawn twice."""
 
 
 def paired_difference(first: FloatArray, second: FloatArray, level: float, seed: int) -> PairedDifference:
@@ -77,7 +82,10 @@ def compare_sizes(curve: Curve, level: float, seed: int) -> tuple[SizeDifference
     largest = int(curve.sizes[-1])
     smaller = [int(n) for n in curve.sizes[:-1]]
     found = [paired_difference(curve.case_means(n), curve.case_means(largest), level, seed) for n in smaller]
-    return tuple(SizeDifference(n, largest, one) for n, one in zip(smaller, holm(found), strict=True))
+    return tuple(
+        SizeDifference(n, largest, one, _draw_sd((curve, n), (curve, largest)))
+        for n, one in zip(smaller, holm(found), strict=True)
+    )
 
 
 def compare_arms(first: Curve, second: Curve, level: float, seed: int) -> tuple[SizeDifference, ...]:
@@ -88,7 +96,22 @@ def compare_arms(first: Curve, second: Curve, level: float, seed: int) -> tuple[
     one, other = _columns(first, shared), _columns(second, shared)
     common = [int(n) for n in np.intersect1d(first.sizes, second.sizes)]
     found = [paired_difference(first.case_means(n)[one], second.case_means(n)[other], level, seed) for n in common]
-    return tuple(SizeDifference(n, n, found_at) for n, found_at in zip(common, holm(found), strict=True))
+    return tuple(
+        SizeDifference(n, n, found_at, _draw_sd((first, n), (second, n)))
+        for n, found_at in zip(common, holm(found), strict=True)
+    )
+
+
+def _draw_sd(*means: tuple[Curve, int]) -> float | None:
+    """SD of a difference of means over draws, as if no two shared a subset; a curve's SD of a draw is pooled."""
+    variance = 0.0
+    for curve, n in means:
+        freedom = curve.draws - 1
+        if not freedom.any():
+            return None
+        squares = np.array([0.0 if sd is None else sd**2 for sd in curve.draw_sd])
+        variance += float((freedom * squares).sum() / freedom.sum() / curve.draws[curve.sizes == n][0])
+    return float(np.sqrt(variance))
 
 
 def _columns(curve: Curve, cases: Sequence[str]) -> IntArray:

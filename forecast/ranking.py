@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +28,8 @@ class Ranked:
     """Probability of each arm to have the highest expected score."""
     cost: float | None = None
     """What is spent from now on; None where the arms are ranked at the same number of cases."""
+    beyond: tuple[bool, ...] = ()
+    """Whether the cost pays for more cases than the arm can speak of, and it is ranked with those it can."""
 
     @property
     def best(self) -> int:
@@ -37,9 +38,7 @@ class Ranked:
 
 
 def sizes_of(arms: Sequence[Arm], question: Question) -> tuple[int, ...]:
-    """Sizes to rank at: those asked for; else annotated now (by the arm with the fewest), twice as many, and N_max.
-
-    Without a wish they are kept to what every arm can speak of.
+    """Sizes to rank at: those asked for, else the usual ones.
 
     Raises:
         InputError: A size that an arm cannot speak of.
@@ -51,9 +50,12 @@ def sizes_of(arms: Sequence[Arm], question: Question) -> tuple[int, ...]:
             f"arms can be compared from {first} cases, the smallest size that each was trained on, up to {last}, 4 "
             f"times the largest; found {outside[0]}. Ask for another number, or train other sizes."
         )
-    if question.at:
-        return tuple(sorted(set(question.at)))
-    now = now_of(arms)
+    return tuple(sorted(set(question.at))) or usual_sizes(arms, question)
+
+
+def usual_sizes(arms: Sequence[Arm], question: Question) -> tuple[int, ...]:
+    """Annotated now, twice as many, and N_max, kept to what every arm can speak of."""
+    last, now = span_of(arms)[1], now_of(arms)
     most = max(min(question.reach or last, last), now)
     return tuple(sorted({now, min(2 * now, most), most}))
 
@@ -74,43 +76,23 @@ def ranked_for(
 ) -> Ranked:
     """The arms when an amount is spent from now on: on training once, and the rest on annotating.
 
-    No arm gets more cases than could ever be annotated.
-
-    Raises:
-        InputError: The amount pays for more cases than an arm can speak of.
+    No arm gets more cases than could ever be annotated, nor more than it can speak of; `beyond` marks the latter.
     """
-    most = largest_amount(arms, costs, reach)
-    if amount > most:
-        raise InputError(
-            f"arms can be compared for up to {amount_words(most)}: for {amount_words(amount)} one of them could "
-            "annotate more than 4 times the largest size it was trained on. Ask for less, train larger sizes, or say "
-            "how many cases there are (--reach)."
-        )
-    sizes = []
+    sizes, beyond = [], []
     for arm in arms:
         more, now = costs[arm.name].cases(amount), arm.curve.n_annotated
-        total = now + more if reach is None else min(now + more, max(reach, now))
-        sizes.append(0 if more < 0 else total)
-    return _ranked(arms, sizes, level, amount)
+        paid = now + more if reach is None else min(now + more, max(reach, now))
+        sizes.append(0 if more < 0 else min(paid, arm.horizon))
+        beyond.append(more >= 0 and paid > arm.horizon)
+    return replace(_ranked(arms, sizes, level, amount), beyond=tuple(beyond))
 
 
-def largest_amount(arms: Sequence[Arm], costs: Mapping[str, ArmCost], reach: int | None) -> float:
-    """What may be spent before an arm annotates past its horizon; inf where no arm could."""
-    limits = [
-        costs[arm.name].of(arm.horizon - arm.curve.n_annotated + 1) - 1e-6
-        for arm in arms
-        if reach is None or reach > arm.horizon
-    ]
-    return min(limits, default=math.inf)
-
-
-def usual_amounts(
-    arms: Sequence[Arm], costs: Mapping[str, ArmCost], sizes: Sequence[int], reach: int | None = None
-) -> tuple[float, ...]:
-    """What it takes to bring the dearest arm to each of some sizes, as far as every arm can speak of it."""
+def usual_amounts(arms: Sequence[Arm], costs: Mapping[str, ArmCost], question: Question) -> tuple[float, ...]:
+    """What brings the dearest arm to each size asked for past what is annotated; without one, to the usual sizes."""
+    fewest = min(arm.curve.n_annotated for arm in arms)
+    sizes = [n for n in question.at if n > fewest] or usual_sizes(arms, question)
     found = {max(costs[arm.name].of(max(n - arm.curve.n_annotated, 0)) for arm in arms) for n in sizes}
-    most = largest_amount(arms, costs, reach)
-    return tuple(sorted(amount for amount in found if 0 < amount <= most))
+    return tuple(sorted(amount for amount in found if amount > 0))
 
 
 def _ranked(arms: Sequence[Arm], sizes: Sequence[int], level: float, cost: float | None) -> Ranked:
@@ -137,10 +119,9 @@ def choose(names: Sequence[str], rows: Sequence[Ranked], unit: str = "") -> tupl
         lasting = first.p_best[last.best] >= 1 - LIKELY
         return names[last.best], f"{words}." if lasting else f"if you go on annotating: {words}."
     medians = [score.median for score in last.scores if score is not None]
-    return None, (
-        f"the arms cannot be told apart: {words}; their expected scores there differ by {np.ptp(medians):.3f}. Run the "
-        "cheaper one, or train more draws."
-    )
+    advice = "Run the cheaper one, or train more draws" if last.cost is None else "Train more draws, or run either"
+    apart = f"their expected scores there differ by {np.ptp(medians):.3f}"
+    return None, f"the arms cannot be told apart: {words}; {apart}. {advice}."
 
 
 def _row_words(names: Sequence[str], row: Ranked, unit: str) -> str:

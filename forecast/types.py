@@ -86,6 +86,15 @@ class CensoredInterval:
         """Whether a value can be told from "the floor or less" and "the horizon or more"."""
         return self.floor < value < self.horizon
 
+    def end(self, value: float, form: str) -> str:
+        """The median or an end as text, with < or > before it where it says "that or less" or "that or more"."""
+        sign = "" if self.inside(value) else "> " if value >= self.horizon else "< "
+        return sign + form.format(value)
+
+    def words(self, form: str) -> str:
+        """Median and interval as text, numbers by a format such as "{:.0f}"."""
+        return f"{self.end(self.median, form)} [{self.end(self.lo, form)}, {self.end(self.hi, form)}]"
+
     def holds(self, truth: float) -> bool:
         """Whether the interval holds a true value, cut to the same span."""
         return self.lo <= min(max(truth, self.floor), self.horizon) <= self.hi

@@ -32,7 +32,10 @@ def dataset_of(name: str, given: Path | None, folder: Path) -> Path:
     """The dataset a study is trained on."""
     for example, cases in GENERATED.get(name, {}).items():
         if not (folder / example).exists():
-            dicecast("example", example, folder / example, "--cases", cases)
+            part = folder / f"{example}.part"  # an interrupted one is made anew
+            shutil.rmtree(part, ignore_errors=True)
+            dicecast("example", example, part, "--cases", cases)
+            part.rename(folder / example)
     if name in GENERATED:
         return folder / next(iter(GENERATED[name]))
     if given is None:

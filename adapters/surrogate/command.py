@@ -20,7 +20,7 @@ from .answer import Beside, LstmAnswer
 from .forecaster import NAME, lstm_forecast, require_torch
 from .quantiles import check_level
 from .report import lstm_report, lstm_words
-from .sequences import FEWEST_SIZES
+from .sequences import FEWEST_SIZES, FURTHEST
 from .weights import shipped_weights
 
 BAYES = "bayes"
@@ -83,11 +83,17 @@ def lstm_answer(curve: Curve, question: Question) -> LstmAnswer:
     """What the LSTM and, beside it, the average say of one curve.
 
     Raises:
-        InputError: As `lstm_forecast`, but not for too few sizes.
+        InputError: As `lstm_forecast`, but not for too few sizes; or more cases are annotated than it can speak of.
     """
     if len(curve.sizes) < FEWEST_SIZES:
         return LstmAnswer(curve, question.level)
     last = int(curve.sizes[-1])
+    if curve.n_annotated > FURTHEST * last:
+        raise InputError(
+            f"{curve.name}: gains are told from the cases annotated now, and the LSTM speaks of at most "
+            f"{FURTHEST * last} ({FURTHEST} times the largest trained size); found {curve.n_annotated} annotated. "
+            "Train larger sizes, or forecast without --forecaster lstm."
+        )
     asked = question.at or tuple(times * last for times in USUAL_TIMES)
     found = lstm_forecast(curve, (curve.n_annotated, *asked))
     average = quadrature(curve, question.seed)

@@ -97,7 +97,7 @@ def padded(values: Sequence[FloatArray] | FloatArray) -> FloatArray:
     return out
 
 
-def times_asked(rng: np.random.Generator, furthest: float = FURTHEST) -> FloatArray:
+def times_asked(rng: np.random.Generator) -> FloatArray:
     """How many times the largest trained size is asked for: 1, or evenly in the logarithm up to the furthest."""
-    times = np.exp(rng.uniform(0, np.log(furthest), ASKED))
+    times = np.exp(rng.uniform(0, np.log(FURTHEST), ASKED))
     return np.where(rng.random(ASKED) < NOW, 1.0, times)

@@ -88,13 +88,32 @@ def standard_errors(spread: FloatArray, draws: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(moderated / draws))
 
 
-def observed(curve: Curve) -> Observed:
-    """A curve as a batch of one: its largest `MOST_SIZES` sizes; given standard errors are taken as they are."""
-    keep = slice(-MOST_SIZES, None)
-    draws = curve.draws[keep][None].astype(float)
-    spread = np.array([0.0 if sd is None else sd for sd in curve.draw_sd])[keep][None]
-    error = standard_errors(spread, draws)
-    if curve.se_draws is not None:
-        given = np.array([np.mean(curve.se_draws[curve.n == n] ** 2) for n in curve.sizes])[keep]
-        error = np.sqrt(given[None] / draws)
-    return Observed(curve.sizes[keep][None].astype(float), np.clip(curve.observed[keep][None], 0, 1), draws, error)
+def observed(curve: Curve, most: int = MOST_SIZES) -> Observed:
+    """A curve as a batch of one: its largest `most` sizes; given standard errors are taken as they are."""
+    keep = slice(-most, None)
+    draws = curve.draws[None].astype(float)
+    variance = _given_variance(curve)
+    if variance is None:
+        error = standard_errors(np.array([[0.0 if sd is None else sd for sd in curve.draw_sd]]), draws)
+    else:
+        error = np.sqrt(variance / draws)
+    score = np.clip(curve.observed, 0, 1)[None]
+    columns = (curve.sizes[None].astype(float), score, draws, error)
+    return Observed(*(values[:, keep] for values in columns))
+
+
+def _given_variance(curve: Curve) -> FloatArray | None:
+    """Variance of a run at every size by the standard errors given, shape [sizes]; None where none is > 0.
+
+    Sizes without one have the mean of the others'.
+    """
+    if curve.se_draws is None:
+        return None
+    known = np.isfinite(curve.se_draws) & (curve.se_draws > 0)
+    if not known.any():
+        return None
+    squares = np.where(known, np.nan_to_num(curve.se_draws), 0.0) ** 2
+    at_size = curve.n[:, None] == curve.sizes[None, :]
+    count = (at_size & known[:, None]).sum(axis=0)
+    sums = (at_size * squares[:, None]).sum(axis=0)
+    return np.asarray(np.where(count > 0, sums / np.maximum(count, 1), squares.sum() / known.sum()))

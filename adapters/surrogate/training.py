@@ -33,8 +33,6 @@ class Recipe:
     """Weight decay."""
     real: float = 0.65
     """Share of real curves in a batch."""
-    power: float = 0.0
-    """The loss of a curve is divided by its last error to this power: 0 weighs score units, 1 shares of the error."""
 
 
 def train(
@@ -61,7 +59,7 @@ def train(
         optimiser, recipe.rate, total_steps=recipe.steps, pct_start=0.05, cycle_momentum=False
     )
     for step, batch in enumerate(_batches(simulated, real, recipe, rng)):
-        loss = batch.loss(network, recipe.power)
+        loss = batch.loss(network)
         _step(network, loss, optimiser)
         schedule.step()
         watch(step, float(loss.detach()))
@@ -84,7 +82,7 @@ def refined(network: CurveLSTM, batches: Sequence[Batch], epochs: int, rate: flo
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * len(batches))
     for _ in range(epochs):
         for i in rng.permutation(len(batches)):
-            _step(network, batches[i].loss(network, 0.0), optimiser)
+            _step(network, batches[i].loss(network), optimiser)
             schedule.step()
     network.eval()
     return network
@@ -111,13 +109,12 @@ class Batch:
     last_error: Tensor
     answer: Tensor
 
-    def loss(self, network: CurveLSTM, power: float) -> Tensor:
-        """Mean pinball loss over the probabilities, half the continuous ranked probability score but for its grid."""
+    def loss(self, network: CurveLSTM) -> Tensor:
+        """Mean pinball loss over the probabilities: half the continuous ranked probability score, but for its grid."""
         found = network(self.tokens, self.ahead, self.last_error)
         miss = self.answer[..., None] - found
         levels = torch.tensor(PROBABILITIES)
-        pinball = torch.maximum(levels * miss, (levels - 1) * miss).mean(dim=(1, 2))
-        return (pinball / self.last_error**power).mean()
+        return torch.maximum(levels * miss, (levels - 1) * miss).mean(dim=(1, 2)).mean()
 
 
 def _batches(simulated: Exercises, real: Exercises | None, recipe: Recipe, rng: np.random.Generator) -> Iterator[Batch]:

@@ -5,16 +5,19 @@ python studies/06_2d_or_3d/answer.py
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 import dicecast
-from dicecast.forecast.equal_performance import saving_words
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import answers  # noqa: E402
+
 STRUCTURES = ("hippocampus", "anterior", "posterior")
 SEEN = (20, 60, 160)
 """Largest pilots that the answer is given from."""
@@ -28,47 +31,31 @@ def curves_up_to(scores: pd.DataFrame, largest: int) -> list[dicecast.Curve]:
 
 
 def line(found: dicecast.Comparison, observed: tuple[float, float, float]) -> list[str]:
-    """Which arm the pilots say to run, and whether the runs at 160 agree."""
+    """Which arm the pilots say to run, and whether the runs at 160 agree; those that were seen confirm nothing."""
     (pair,) = found.pairs
-    asked = pair.scores[-1]
+    asked, largest = pair.scores[-1], int(pair.first.sizes[-1])
     ahead = "3d" if observed[0] > 0 else "2d"
     sure = observed[1] > 0 or observed[2] < 0
     verdict = "open" if found.arm is None or not sure else "confirmed" if found.arm == ahead else "refuted"
     return [
-        str(pair.first.sizes[-1]),
+        str(largest),
         found.arm or "cannot tell",
         str(asked.n),
         f"{asked.p_second_better:.2f}",
         signed(asked.interval.median, asked.interval.lo, asked.interval.hi),
         signed(*observed),
-        verdict,
+        verdict if largest < LAST else "-",
     ]
 
 
-def saved(found: dicecast.Comparison) -> str:
-    """Cases of the other arm for what one reaches, as a sentence."""
-    (pair,) = found.pairs
-    over = pair.crossing
-    ahead = f"From {over.start} to {over.end} cases 3d is ahead all the way with probability {over.p_second:.2f}."
-    return f"{saving_words('2d', '3d', pair.equal)}; {saving_words('3d', '2d', pair.reverse)}. {ahead}"
+def at_last(found: dicecast.Comparison) -> tuple[float, float, float]:
+    """3D minus 2D at 160 cases on the same test cases, averaged over draws, with its 90 % interval over cases."""
+    (there,) = (one.difference for one in found.pairs[0].observed if one.n == LAST)
+    return there.mean, there.lo, there.hi
 
 
 def signed(middle: float, low: float, high: float) -> str:
     return f"{middle:+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
-
-
-def observed_at_last(curves: list[dicecast.Curve]) -> tuple[float, float, float]:
-    """3D minus 2D at 160 cases on the same test cases, averaged over draws, with a 90 % bootstrap interval."""
-    two, three = (one.case_means(LAST) for one in curves)
-    difference = three - two
-    rng = np.random.default_rng(0)
-    means = difference[rng.integers(len(difference), size=(5000, len(difference)))].mean(axis=1)
-    low, high = np.quantile(means, [0.05, 0.95])
-    return float(difference.mean()), float(low), float(high)
 
 
 def forecasts(scores: pd.DataFrame, structure: str) -> list[list[str]]:
@@ -81,11 +68,12 @@ def forecasts(scores: pd.DataFrame, structure: str) -> list[list[str]]:
                 continue
             (at,) = dicecast.forecast_curve(curve, dicecast.Question(at=(LAST,)), backtest=False, quick=True).at
             full = whole[curve.arm, structure]
-            seen = float(full.y[full.n == LAST].mean())
-            held = "yes" if at.next_run.lo <= seen <= at.next_run.hi else "no"
+            runs = full.y[full.n == LAST]
+            held = int(((at.next_run.lo <= runs) & (runs <= at.next_run.hi)).sum())
             ends = f"{at.expected.median:.3f} [{at.next_run.lo:.3f}, {at.next_run.hi:.3f}]"
             note = "" if at.within_horizon else " (past the horizon)"
-            rows.append([str(largest), curve.arm, ends + note, f"{seen:.3f}", held])
+            seen = ", ".join(f"{y:.3f}" for y in runs)
+            rows.append([str(largest), curve.arm, ends + note, seen, f"{held} of {len(runs)}"])
     return rows
 
 
@@ -94,20 +82,17 @@ def main() -> None:
     parts = []
     for structure in STRUCTURES:
         of = scores[scores["structure"] == structure]
-        observed = observed_at_last(curves_up_to(of, LAST))
-        rows = []
+        found = []
         for largest in SEEN:
-            curves = curves_up_to(of, largest)
             question = dicecast.Question(at=tuple(sorted({largest, min(4 * largest, LAST)})))
-            (found,) = dicecast.compare_curves(curves, question)
-            rows.append(line(found, observed))
+            found += dicecast.compare_curves(curves_up_to(of, largest), question)
+        rows = [line(one, at_last(found[-1])) for one in found]
         head = ["pilots up to", "run", "asked at", "P(3D better)", "3D - 2D", "3D - 2D of the runs at 160", "verdict"]
-        parts.append(f"## {structure}\n\n{table(head, rows)}\n\nFrom all pilots: {saved(found)}")
+        parts += [f"## {structure}", answers.table(head, rows)]
+        parts.append(f"From all pilots: {'. '.join(found[-1].pairs[0].words)}.")
         head = ["pilots up to", "arm", "Dice of a run at 160, forecast", "observed", "held"]
-        parts.append(table(head, forecasts(scores, structure)))
-    text = "\n\n".join(parts)
-    print(text)
-    (HERE / "answer.md").write_text(f"# Answer\n\nWritten by `answer.py`.\n\n{text}\n", encoding="utf-8")
+        parts.append(answers.table(head, forecasts(scores, structure)))
+    answers.write(HERE / "answer.md", "Answer", "answer.py", "\n\n".join(parts))
 
 
 if __name__ == "__main__":

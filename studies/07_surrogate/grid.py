@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -45,14 +46,21 @@ class Row:
 
 
 def read_grid(path: Path) -> dict[str, list[Row]]:
-    """The grid's curves by structure and metric, shallow depths first."""
+    """The grid's curves by structure and metric, shallow depths first.
+
+    Raises:
+        InputError: An arm that is not named by its depth, a depth that occurs twice, or fewer than three depths.
+    """
     scores = dicecast.validate_scores(pd.read_csv(path))
     grids: dict[str, list[Row]] = {}
     for curve in dicecast.curves_from_scores(scores):
         found = re.match(r"(\d+) layers?$", curve.arm)
         if found is None:
             raise InputError(f'{path}: arms must be named like "3 layers", found {curve.arm!r}. Rename them.')
-        grids.setdefault(structure_words(curve), []).append(Row(int(found[1]), curve))
+        rows, depth = grids.setdefault(structure_words(curve), []), int(found[1])
+        if any(one.depth == depth for one in rows):
+            raise InputError(f"{path}: {depth} layers must occur once, found two protocols of it. Keep one.")
+        rows.append(Row(depth, curve))
     grids = {name: sorted(rows, key=lambda one: one.depth) for name, rows in grids.items() if len(rows) >= 3}
     if not grids:
         raise InputError(f"{path}: a grid needs at least 3 depths of one structure, found none. Train more depths.")
@@ -60,7 +68,11 @@ def read_grid(path: Path) -> dict[str, list[Row]]:
 
 
 def first_sizes(curve: Curve, share: float) -> Curve:
-    """The curve up to a share of its largest size; at least three sizes, and not the last."""
+    """The curve up to a share of its largest size; at least three sizes, and not the last.
+
+    Raises:
+        InputError: It has no more than three sizes.
+    """
     few = max(int(np.sum(curve.sizes <= share * curve.sizes[-1] + 1e-9)), FEWEST_SIZES)
     if few >= len(curve.sizes):
         raise InputError(f"{curve.name}: must have more than {FEWEST_SIZES} sizes, found {len(curve.sizes)}.")
@@ -84,28 +96,18 @@ def _cuts(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
     """Tokens, logarithm of the size asked for, last error and answer of sequences of `count` sizes of one curve."""
     sizes = len(row.curve.sizes)
-    chosen = [(*seen, last) for *seen, last in combinations(range(sizes), count + 1)]
-    if not chosen:
+    if sizes <= count:
         return None
-    if len(chosen) > MOST_SUBSETS:
-        chosen = [chosen[i] for i in rng.choice(len(chosen), MOST_SUBSETS, replace=False)]
-    index = np.array(chosen)
-    whole = observed_all(row.curve)
+    if comb(sizes, count + 1) > MOST_SUBSETS:
+        index = np.array([np.sort(rng.choice(sizes, count + 1, replace=False)) for _ in range(MOST_SUBSETS)])
+    else:
+        index = np.array(list(combinations(range(sizes), count + 1)))
+    whole = observed(row.curve, sizes)
     seen = Observed(*(values[0][index[:, :-1]] for values in (whole.n, whole.score, whole.draws, whole.error)))
     depth = np.full((len(index), count, 1), scaled(row.depth, depths))
     ahead = np.log(whole.n[0][index[:, -1:]] / seen.n[:, -1:])
     tokens = np.concatenate([seen.tokens, depth], axis=-1)
     return tokens, ahead, seen.last_error, whole.score[0][index[:, -1:]]
-
-
-def observed_all(curve: Curve) -> Observed:
-    """Every size of a curve, also beyond the ten that the network reads."""
-    return Observed(
-        curve.sizes[None].astype(float),
-        np.clip(curve.observed, 0, 1)[None],
-        curve.draws[None].astype(float),
-        np.full((1, len(curve.sizes)), np.nan),
-    )
 
 
 def scaled(depth: int, depths: Sequence[int]) -> float:

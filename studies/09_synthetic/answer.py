@@ -1,93 +1,81 @@
-"""What are three synthetic cases beside every real one worth? Writes answer.md and the figures beside this file.
+"""What are three synthetic cases beside every real one worth? Writes answer.md beside this file.
 
 python studies/09_synthetic/answer.py
 """
 
 from __future__ import annotations
 
-import gzip
-import json
-import subprocess
 import sys
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
+import dicecast
+
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import answers  # noqa: E402
+
 ARMS = ("real", "real + synthetic")
 STRUCTURES = ("kidney", "tumour")
 AT = (8, 16, 32)
+"""Real cases whose score is to be reached."""
+HEAD = ["real alone", "real + synthetic for the same", "as a multiple", "saved", "P(fewer)", "P(beyond horizon)"]
 
 
-def compared(structure: str) -> dict[str, Any]:
-    """`dicecast compare` on the study's scores."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "scores.csv", Path(folder) / "answer.json"
-        source.write_bytes(gzip.decompress((HERE / "scores.csv.gz").read_bytes()))
-        options = ["--arms", ",".join(ARMS), "--structure", structure, "--metric", "dice", "--stratum", "all"]
-        options += ["--at", ",".join(map(str, AT)), "--figures", str(HERE), "--json", str(target)]
-        subprocess.run([sys.executable, "-m", "dicecast", "compare", str(source), *options], check=True)
-        (found,) = json.loads(target.read_text(encoding="utf-8"))["comparisons"]
-    return dict(found)
-
-
-def observed(structure: str) -> list[list[str]]:
-    """Mean Dice by draw, arm and size."""
+def read(structure: str) -> pd.DataFrame:
+    """Dice of one structure, case by case."""
     scores = pd.read_csv(HERE / "scores.csv.gz")
-    of = scores[(scores["structure"] == structure) & (scores["metric"] == "dice") & (scores["stratum"] == "all")]
-    draws = of.groupby(["arm", "n_cases", "draw"])["score"].mean()
-    sizes = sorted(of["n_cases"].unique())
+    of = (scores["structure"] == structure) & (scores["metric"] == "dice") & (scores["stratum"] == "all")
+    return dicecast.validate_scores(scores[of])
+
+
+def compared(scores: pd.DataFrame) -> dicecast.Comparison:
+    """Real + synthetic against real alone."""
+    curves = sorted(dicecast.curves_from_scores(scores, pool=[max(AT)]), key=lambda one: ARMS.index(one.arm))
+    return dicecast.compare_curves(curves, dicecast.Question(at=AT))[0]
+
+
+def observed(curves: Sequence[dicecast.Curve]) -> str:
+    """Mean Dice over the test cases by size, and of each draw."""
     rows = []
-    for arm in ARMS:
-        cells = []
-        for n in sizes:
-            found = draws[arm, n]
-            cells.append(f"{found.mean():.3f} ({', '.join(f'{y:.3f}' for y in found)})")
-        rows.append([arm, *cells])
-    return [["", *map(str, sizes)], *rows]
+    for one in curves:
+        draws = [one.y[one.n == n] for n in one.sizes]
+        cells = [f"{found.mean():.3f} ({', '.join(f'{y:.3f}' for y in found)})" for found in draws]
+        rows.append([one.arm, *cells])
+    return answers.table(["real cases", *map(str, curves[0].sizes)], rows)
 
 
-def equal(found: dict[str, Any]) -> list[list[str]]:
+def equal(found: dicecast.Comparison) -> list[list[str]]:
     """Real + synthetic cases for what real ones reach."""
-    rows = [["real cases", "real + synthetic for the same", "real cases per case", "saved", "P(fewer)", "P(beyond)"]]
-    for one in found["pairs"][0]["equal_performance_curve"]:
-        if one["n_first"] not in AT:
-            continue
-        cases, n = one["n_second"], one["n_first"]
-        floor, horizon = cases["floor"], cases["horizon"]
-
-        def words(value: float | None, form: str = "{:.0f}", floor: float = floor, horizon: float = horizon) -> str:
-            if value is None:
-                return "beyond"
-            return ("< " if value <= floor else "> " if value >= horizon else "") + form.format(value)
-
-        ratio = "beyond" if cases["median"] is None else f"{n / cases['median']:.2f}"
-        ends = f"[{words(cases['lo'])}, {words(cases['hi'])}]"
-        ratios = f"[{'< ' if cases['hi_censored'] else ''}{n / cases['hi']:.2f}, "
-        ratios += f"{'> ' if cases['lo_censored'] else ''}{n / cases['lo']:.2f}]"
-        saved = "-" if one["saved"]["median"] is None else f"{one['saved']['median']:.0%}"
-        chances = ["-" if one["p_fewer"] is None else f"{one['p_fewer']:.2f}", f"{one['p_beyond_horizon']:.2f}"]
-        rows.append([str(n), f"{words(cases['median'])} {ends}", f"{ratio} {ratios}", saved, *chances])
+    rows = []
+    for one in found.pairs[0].equal_curve:
+        if one.n in AT:
+            words = [one.cases.words("{:.0f}"), one.ratio.words("{:.2f}"), one.saved.words("{:.0%}")]
+            fewer = "-" if one.p_fewer is None else f"{one.p_fewer:.2f}"
+            rows.append([str(one.n), *words, fewer, f"{one.p_beyond:.2f}"])
     return rows
 
 
-def table(rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in [rows[0], ["---"] * len(rows[0]), *rows[1:]])
+def by_draw(scores: pd.DataFrame) -> str:
+    """The same from every draw alone, as if it were the whole study."""
+    rows = []
+    for draw, part in scores.groupby("draw"):
+        rows += [[str(draw), *row] for row in equal(compared(part))]
+    return answers.table(["draw", *HEAD], rows)
 
 
 def main() -> None:
     parts = []
     for structure in STRUCTURES:
-        found = compared(structure)
-        crossing, reason = found["pairs"][0]["crossing"], found["recommendation"]["reason"]
-        where = "" if crossing["n"] is None else ", at {median:.0f} [{lo:.0f}, {hi:.0f}] cases".format(**crossing["n"])
-        words = f"P(real overtakes) {crossing['p_first_overtakes']:.2f}{where}. {reason}"
-        parts.append(f"## {structure}\n\n{table(observed(structure))}\n\n{table(equal(found))}\n\n{words}")
-    text = "\n\n".join(parts)
-    print(text)
-    (HERE / "answer.md").write_text(f"# Answer\n\nWritten by `answer.py`.\n\n{text}\n", encoding="utf-8")
+        scores = read(structure)
+        found = compared(scores)
+        words = f"{found.pairs[0].words[2]}.\n\nRun: {found.arm or 'cannot tell'}; {found.reason}"
+        together = answers.table(HEAD, equal(found))
+        parts += [f"## {structure}", observed(found.curves), together, words, "Every draw alone:", by_draw(scores)]
+    answers.write(HERE / "answer.md", "Answer", "answer.py", "\n\n".join(parts))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,10 @@ from dicecast.forecast.points import from_prior
 from dicecast.forecast.prior import shipped_prior
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "02_extrapolation"))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "02_extrapolation")]
+
+import answers  # noqa: E402
+
 SIZES, DRAWS = (10, 20, 40, 80, 160), (3, 3, 3, 2, 2)
 """Pilots of a simulated arm."""
 RUN_SD = (0.004, 0.03)
@@ -116,21 +119,22 @@ def _falling(first: float, share: float, n: float) -> float:
 def real_pairs() -> list[Pair]:
     """Every two learners on one data set that the prior has not learned from, both rising, in a random order."""
     from corpus import SIZES as TRAINED
-    from corpus import not_learned, rising
+    from corpus import SPLITS, not_learned, rising
 
     curves = not_learned()
     risen = {one.name for one in rising(curves)}
     found = []
     for one, other in combinations(curves, 2):
         if one.dataset == other.dataset and one.name in risen and other.name in risen:
-            truths = (_real(one), _real(other))
+            truths = (_real(one, SPLITS), _real(other, SPLITS))
             found.append(Pair(one.source, truths, TRAINED, (3,) * len(TRAINED)))
     return [found[i] for i in np.random.default_rng(0).permutation(len(found))]
 
 
-def _real(one: object) -> Truth:
+def _real(one: object, splits: int) -> Truth:
+    """A learner's mean scores, and the SD of a run from its standard error over so many splits."""
     sizes, scores = np.log(one.sizes), isotonic_regression(one.score).x  # type: ignore[attr-defined]
-    return Truth(partial(_between, sizes, scores), partial(_between_one, sizes, 5 * one.error))  # type: ignore[attr-defined]
+    return Truth(partial(_between, sizes, scores), partial(_between_one, sizes, splits**0.5 * one.error))  # type: ignore[attr-defined]
 
 
 def _between(at: np.ndarray, values: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -166,7 +170,6 @@ def judged(index: int, pairs: Sequence[Pair] | Callable[[int], Pair]) -> list[di
         "source": pair.source,
         "held": cases.holds(truth),
         "inside": cases.inside(truth),
-        "told": cases.inside(cases.lo) or cases.inside(cases.hi),
         "width": np.log2(cases.hi / cases.lo),
         "error": np.log2(cases.median / truth),
     }
@@ -224,9 +227,8 @@ def main() -> None:
     ]
     real = real_pairs()
     lines.append(line("learners of LCDB", play(asked.jobs, min(asked.count, len(real)), real)))
-    text = "\n\n".join("\n".join(f"- {key}: {value}" for key, value in entry.items()) for entry in lines)
-    print(text)
-    (HERE / "results.md").write_text(f"# Results\n\nWritten by `pairs.py`.\n\n{text}\n", encoding="utf-8")
+    rows = [[key, *(str(entry[key]) for entry in lines)] for key in lines[0]]
+    answers.write(HERE / "results.md", "Results", "pairs.py", answers.table(rows[0], rows[1:]))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dicecast.adapters.arm_sources import _case_ids
-from dicecast.adapters.sources import Source
-from dicecast.forecast.curve import Curve
+from dicecast.adapters.arm_sources import _prefixes
+from dicecast.adapters.study import Study
 
 Cli = Callable[..., Any]
 Refused = Callable[..., None]
@@ -112,7 +111,7 @@ def test_the_same_cost_is_compared(cli: Cli, ct: Path, tmp_path: Path) -> None:
     assert (found["costs"], found["unit"]) == (costs, "CHF")
     assert [row["cost"] for row in found["by_cost"]] == [1000, 4000]
     poor, rich = (dict(zip(("2d", "3d"), row["arms"], strict=True)) for row in found["by_cost"])
-    assert poor["3d"] == {"arm": "3d", "n": 0, "score": None, "p_best": 0.0}
+    assert poor["3d"] == {"arm": "3d", "n": 0, "score": None, "p_best": 0.0, "beyond": False}
     assert poor["2d"]["n"] == 80 + 49 and rich["3d"]["n"] == 80 + 125
     assert "for 4,000 CHF more" in found["recommendation"]["reason"]
     shown = " ".join(result.stdout.split())
@@ -137,7 +136,6 @@ def test_in_and_out_of_distribution(cli: Cli, ct: Path, tmp_path: Path) -> None:
         (["--arms", "2d,4d"], ["--arms", "'2d,4d'", "2d, 3d"]),
         (["--at", "1000"], ["up to 320", "1000"]),
         (["--arms", ","], ["--arms", "2d, 3d"]),
-        (["--spend", "9000", "--per-case", "1"], ["up to 241", "9,000", "--reach"]),
         (["--per-case", "2d=3"], ["every arm or of none", "3d=..."]),
         (["--spend", "100"], ["--per-case"]),
         (["--spend", "-1", "--per-case", "2"], ["--spend", "> 0"]),
@@ -170,13 +168,28 @@ def test_arms_whose_names_are_alike_in_file_names_get_figures_of_their_own(cli: 
     result = cli("compare", source, "--figures", tmp_path / "figures")
     assert result.exit_code == 0, result.stderr
     assert len(list((tmp_path / "figures").glob("*.png"))) == 4
+    alpha, beta = (write(tmp_path / f"{one}.csv", {"2d": 0.8, "3d": 0.9}, structure=one) for one in "αβ")
+    alpha.write_text(alpha.read_text() + "\n".join(beta.read_text().splitlines()[1:]) + "\n")
+    result = cli("compare", alpha, "--figures", tmp_path / "both")
+    assert result.exit_code == 0, result.stderr
+    assert len(list((tmp_path / "both").glob("*.png"))) == 4
+
+
+def test_what_the_pilots_cannot_tell_of_is_marked(cli: Cli, ct: Path) -> None:
+    result = cli("compare", ct, "--spend", "9000", "--per-case", "2d=1,3d=300")
+    assert result.exit_code == 0, result.stderr
+    shown = " ".join(result.stdout.split())
+    assert "320+: " in shown and "(+: could be more than the pilots tell of)" in shown
 
 
 def test_cases_of_one_name_are_the_same_where_their_images_are() -> None:
-    def source(digest: str) -> Source:
-        cases = pd.DataFrame({"case": ["c0", "c1"], "digest": ["same", digest]})
-        return cast(Source, SimpleNamespace(study=SimpleNamespace(cases=cases)))
+    def study(digest: str, *cases: str) -> Study:
+        table = pd.DataFrame({"case": cases or ("c0", "c1"), "digest": ["same", digest][: len(cases) or 2]})
+        return cast(Study, SimpleNamespace(cases=table))
 
-    curve = cast(Curve, SimpleNamespace(case_ids=("c0", "c1")))
-    assert _case_ids("ct", curve, {"ct": source("a"), "mr": source("a")}) == ("c0", "c1")
-    assert _case_ids("ct", curve, {"ct": source("a"), "mr": source("b")}) == ("ct: c0", "ct: c1")
+    assert _prefixes({"ct": study("a"), "mr": study("a")}) == {}
+    assert _prefixes({"ct": study("a"), "mr": study("b")}) == {"ct": "ct: ", "mr": "mr: "}
+    third = _prefixes({"ct": study("a"), "mr": study("b"), "pet": study("a")})
+    assert third == {"ct": "ct: ", "mr": "mr: ", "pet": "ct: "}, "a third leaves the other two paired"
+    other = _prefixes({"us": study("", "d0"), "ct": study("a"), "mr": study("b")})
+    assert other["ct"] != other["mr"]

@@ -10,7 +10,7 @@ from dicecast.forecast.comparison_json import comparison_document
 from dicecast.forecast.curve import Curve, curves_from_scores
 from dicecast.forecast.errors import InputError
 from dicecast.forecast.forecast import Question
-from dicecast.forecast.paired import compare_sizes, holm, paired_difference
+from dicecast.forecast.paired import compare_arms, compare_sizes, holm, paired_difference
 from dicecast.forecast.population import population_posterior
 from dicecast.forecast.quadrature import quadrature
 from dicecast.forecast.sampler import sample_posterior
@@ -79,6 +79,25 @@ def test_sizes_are_compared_with_the_largest() -> None:
     assert [one.difference.mean for one in found] == sorted((one.difference.mean for one in found), reverse=True)
     by_hand = curve.case_means(120) - curve.case_means(10)
     assert found[0].difference.mean == pytest.approx(by_hand.mean())
+
+
+def test_what_other_draws_would_do_is_said_beside_the_test_cases() -> None:
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(400):
+        rows = [
+            {"arm": name, "n_cases": n, "draw": draw, "case": f"c{i}", "score": score}
+            for name in ("2d", "3d")
+            for n in (10, 20, 40)
+            for draw, run in enumerate(0.8 + rng.normal(0, 0.01, 4))
+            for i, score in enumerate(np.clip(run + rng.normal(0, 0.001, 5), 0, 1))
+        ]
+        one, other = curves(rows)
+        found.append(compare_arms(one, other, 0.9, 0)[0])
+    spread = np.std([entry.difference.mean for entry in found])
+    assert np.mean([entry.draw_sd for entry in found if entry.draw_sd is not None]) == pytest.approx(spread, rel=0.1)
+    single = [row for row in arm("2d", 0.85, 0.4, 0.03) if row["draw"] == 0]
+    assert compare_sizes(curves(single)[0], 0.9, 0)[0].draw_sd is None
 
 
 def test_the_clearly_better_arm_is_run() -> None:

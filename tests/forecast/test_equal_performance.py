@@ -134,12 +134,17 @@ def test_the_best_is_by_cases_and_by_cost(arms: list[Arm]) -> None:
     assert all(score is None for score in rows[0].scores)
     assert rows[1].sizes == (160, 160)
     assert rows[2].sizes == (480, 176)
-    with pytest.raises(InputError, match="more than 4 times the largest size"):
-        ranked_for(arms, costs, 500, 0.9)  # 650 cases of `early`, which is told up to 640
-    assert ranked_for(arms, costs, 490, 0.9).sizes == (640, 184)
-    assert ranked_for(arms, costs, 1e6, 0.9, reach=200).sizes == (200, 200), "no more than there are"
-    assert usual_amounts(arms, costs, (160, 170, 320)) == (10, 20 * 10 + 10), "3,210 would take `early` past 640"
-    assert usual_amounts(arms, costs, (160, 320), reach=320) == (10, 20 * 160 + 10)
+    assert rows[2].beyond == (False, False)
+    # 650 cases of `early`, which is told up to 640
+    past = ranked_for(arms, costs, 500, 0.9)
+    assert (past.sizes, past.beyond) == ((640, 184), (True, False))
+    assert ranked_for(arms, costs, 490, 0.9).beyond == (False, False)
+    few = ranked_for(arms, costs, 1e6, 0.9, reach=200)
+    assert (few.sizes, few.beyond) == ((200, 200), (False, False)), "no more than there are"
+    assert usual_amounts(arms, costs, Question(at=(170, 320))) == (20 * 10 + 10, 20 * 160 + 10)
+    usual = (10, 20 * 160 + 10, 20 * 480 + 10)
+    assert usual_amounts(arms, costs, Question(at=(20, 160))) == usual, "nothing to spend on for those"
+    assert usual_amounts(arms, costs, Question(reach=320)) == usual[:2]
 
 
 def test_what_does_not_pay_for_a_run_is_said() -> None:
@@ -184,10 +189,26 @@ def test_what_is_annotated_past_the_horizon_is_not_compared() -> None:
     assert [row.sizes[0] for row in reached.by_cases] == [160, 320, 640] and "Past 640 cases" in reached.reason
 
 
+def test_a_case_that_costs_far_more_decides(arms: list[Arm]) -> None:
+    costs = {"early": ArmCost(5), "late": ArmCost(300)}
+    found = compared(Question(at=(20, 320)), costs=costs, unit="s")
+    assert [row.cost for row in found.by_cost] == [160 * 300]
+    assert found.by_cost[0].sizes == (640, 320) and found.by_cost[0].beyond == (True, False)
+    assert found.arm == "late" and "for 48,000 s more late is the best" in found.reason
+    assert "is ranked with what they tell" in found.reason
+    all_there = compared(Question(reach=160), costs=costs)
+    assert all_there.by_cost == () and "Costs did not decide" in all_there.reason
+    alike = {"a": EARLY, "b": EARLY}
+    (same,) = compare_curves(curves(alike), Question(), costs={"a": ArmCost(1), "b": ArmCost(1)}, quick=True)
+    assert same.arm is None and "cheaper" not in same.reason
+
+
 def test_an_arm_that_is_not_judged_is_named() -> None:
     short = curves({"short": EARLY}, sizes=(10, 20))
     (found,) = compare_curves([*curves({"early": EARLY, "late": LATE}), *short], Question(), quick=True)
     assert found.not_judged == ("short",)
+    (alone,) = compare_curves([*curves({"early": EARLY}), *short], Question(), quick=True)
+    assert alone.not_judged == ("short",) and "nothing to compare" in alone.reason
     assert "Not judged, with fewer than 3 sizes: short." in found.reason
 
 
@@ -210,7 +231,8 @@ def test_the_same_cost_decides_where_costs_are_known() -> None:
     assert dear.arm is None and dear.reason == "nothing to compare: for 100 h more only early can be trained."
     document = comparison_document([dear], Question(), "1")
     json.dumps(document, allow_nan=False)
-    assert document["comparisons"][0]["by_cost"][0]["arms"][1] == {"arm": "late", "n": 0, "score": None, "p_best": 0.0}
+    nothing = {"arm": "late", "n": 0, "score": None, "p_best": 0.0, "beyond": False}
+    assert document["comparisons"][0]["by_cost"][0]["arms"][1] == nothing
     half = compare_curves(curves({"early": EARLY, "late": LATE}), Question(), costs={"early": ArmCost(1)}, quick=True)
     assert half[0].by_cost == ()
 

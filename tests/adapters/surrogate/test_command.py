@@ -147,6 +147,7 @@ def test_a_study_is_read(cli: Cli, new_study: Callable[..., Path], keep_run: Cal
         (["--at", "100"], ["from the largest trained size 320", "asked for 100"]),
         (["--at", "9999"], ["16 times as many cases (5120)"]),
         (["--at", "x"], ["--at must be whole numbers"]),
+        (["--annotated", "6000"], ["annotated now", "at most 5120", "found 6000"]),
     ],
 )
 def test_what_it_has_no_answer_to_is_refused(

@@ -56,11 +56,18 @@ def test_the_same_seed_gives_the_same_exercises(real: list[RealCurve]) -> None:
     np.testing.assert_array_equal(one.truth, other.truth)
 
 
-def test_curves_are_taken_by_source_and_weight(real: list[RealCurve]) -> None:
-    dull = RealCurve("s0", real[0].n, np.full(30, 0.5), np.full(30, 0.01), weight=1e-12)
-    found = cut_from([*real, dull], 200, np.random.default_rng(0))
-    assert not np.any(found.noise[np.arange(200), found.length - 1] == 0)
-    assert not np.any(np.all(np.diff(found.truth[:, :3], axis=1) == 0, axis=1))
+def test_curves_are_taken_by_source_and_weight() -> None:
+    n = np.geomspace(16, 2048, 30)
+
+    def flat(source: str, score: float, weight: float = 1.0) -> RealCurve:
+        return RealCurve(source, n, np.full(30, score), np.full(30, 0.01), weight=weight)
+
+    many = [flat("many", 0.5) for _ in range(9)]
+    rare = flat("many", 0.9, weight=1e-12)
+    found = cut_from([*many, flat("one", 0.7), rare], 1000, np.random.default_rng(0))
+    error = np.round(0.01 * (1 - found.truth[:, 0]) / found.noise[:, 0], 6)  # scaling moves both
+    assert set(error) == {0.5, 0.3}, "the one of no weight never comes"
+    assert np.mean(error == 0.3) == pytest.approx(0.5, abs=0.06), "sources count equally"
 
 
 def test_nested_noise_has_its_covariance() -> None:

@@ -83,3 +83,7 @@ def test_a_size_with_one_draw_has_the_pooled_spread() -> None:
 def test_given_standard_errors_are_taken() -> None:
     table = rows([20, 40, 80], draws=1).assign(se_draws=0.004)
     np.testing.assert_allclose(observed(curve(table)).error, 0.004)
+    table["se_draws"] = [0.003, 0.0, 0.005]
+    np.testing.assert_allclose(observed(curve(table)).error, [[0.003, ((0.003**2 + 0.005**2) / 2) ** 0.5, 0.005]])
+    table["se_draws"] = 0.0
+    assert np.all(observed(curve(table)).tokens[..., -1] == 0), "0 says nothing"

@@ -81,6 +81,25 @@ def test_the_first_sizes_are_those_up_to_the_share(study: Study, grid_csv: Path)
     assert script.first_sizes(rows[0].curve, 0.05).sizes.tolist() == [4, 8, 12]
 
 
+def test_a_depth_that_comes_twice_is_refused(study: Study, grid_csv: Path) -> None:
+    table = pd.read_csv(grid_csv)
+    again = table[table["arm"] == "2 layers"].assign(protocol="b")
+    pd.concat([table.assign(protocol="a"), again]).to_csv(grid_csv, index=False)
+    with pytest.raises(InputError, match="2 layers must occur once"):
+        study("grid").read_grid(grid_csv)
+
+
+def test_many_sizes_are_sampled_without_listing_their_subsets(study: Study, grid_csv: Path) -> None:
+    script, rng = study("grid"), np.random.default_rng(0)
+    made = [(f"{depth} layers", n, draw, rng.random()) for depth in (2, 3, 4) for n in range(2, 52) for draw in (0, 1)]
+    pd.DataFrame(made, columns=["arm", "n_cases", "draw", "score"]).to_csv(grid_csv, index=False)
+    (rows,) = script.read_grid(grid_csv).values()
+    batches = script.lessons(rows[:1], [2, 3, 4], rng)
+    assert [len(one.tokens) for one in batches] == [200] * 8
+    known = {float(flag) for one in batches for flag in one.tokens[..., -2].unique()}
+    assert known == {1.0}, "lessons know of the noise what the question knows"
+
+
 def test_every_depth_is_forecast_without_having_been_learned_from(study: Study, grid_csv: Path) -> None:
     script = study("grid")
     script.with_depth.__globals__.update(EPOCHS=1, MOST_SUBSETS=20)
@@ -91,3 +110,10 @@ def test_every_depth_is_forecast_without_having_been_learned_from(study: Study, 
     for name in ("LSTM with depth", "shipped LSTM", "average", "last value"):
         assert found[name].between(0, 1).all()
     assert (found["LSTM with depth"] - found["final score"]).abs().mean() < 0.05
+    table = pd.read_csv(grid_csv)
+    table.loc[(table["arm"] == "3 layers") & (table["n_cases"] > 32), "score"] -= 0.3
+    table.to_csv(grid_csv, index=False)
+    (other,) = script.read_grid(grid_csv).values()
+    lower = script.left_out(other, 0.4, 0)
+    assert lower["LSTM with depth"][1] == found["LSTM with depth"][1], "its own end is not learned from"
+    assert (lower["LSTM with depth"][[0, 2]] != found["LSTM with depth"][[0, 2]]).all(), "that of the others is"
