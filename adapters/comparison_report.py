@@ -20,6 +20,10 @@ from .screen import interval_words, plain_table, score_words
 
 SHOWN = 4
 """Lines of a table of equal performance beside those that were asked for."""
+OBSERVED = (
+    "· observed differences: interval (bootstrap) and p (paired t) are over test cases alone; SD over draws: what "
+    "other subsets and trainings would move the difference by."
+)
 PAIRS = 3
 """Pairs up to which all are shown."""
 
@@ -49,6 +53,8 @@ def _parts(found: Comparison) -> Iterator[RenderableType]:
         if sizes:
             title = f"{curve.arm}: {sizes[0].n_reference} cases against fewer, same {sizes[0].difference.cases} cases"
             yield _differences(title, "against", sizes)
+    if any(found.sizes) or any(pair.observed for pair in found.pairs):
+        yield Text(OBSERVED, "dim")
     yield Text("")
 
 
@@ -98,7 +104,7 @@ def _pair_parts(pair: ArmComparison) -> Iterator[RenderableType]:
     yield _equal_table(pair)
     if pair.observed:
         title = f"Observed, {pair.second.arm} minus {pair.first.arm}, same {pair.observed[0].difference.cases} cases"
-        yield _differences(title, "cases trained on", pair.observed)
+        yield _differences(title, "cases", pair.observed)
     else:
         averaged = not (pair.first.case_ids and pair.second.case_ids)
         why = "Scores came averaged over test cases" if averaged else "The arms share no two test cases or no size"
@@ -147,17 +153,12 @@ def _spread(pair: ArmComparison) -> list[EqualPerformance]:
 
 def _differences(title: str, column: str, differences: Sequence[SizeDifference]) -> Table:
     level = f"{differences[0].difference.level:.0%}"
-    table = plain_table(title, column, "mean difference", f"{level} interval", "p", "p (Holm)", "SD over draws")
+    table = plain_table(title, column, "difference", f"{level} interval", "p", "p (Holm)", "SD over draws")
     for one in differences:
         found = one.difference
         p_values = ("-" if p is None else f"{p:.2g}" for p in (found.p, found.p_holm))
         cells = (f"[{found.lo:+.3f}, {found.hi:+.3f}]", *p_values, score_words(one.draw_sd))
         table.add_row(str(one.n), f"{found.mean:+.3f}", *cells)
-    table.caption = Text(
-        "Interval (bootstrap) and p (paired t) are over test cases alone; SD over draws: what other subsets and "
-        "trainings would move the difference by."
-    )
-    table.caption_justify = "left"
     return table
 
 

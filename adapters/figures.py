@@ -63,10 +63,14 @@ def new_figure(height: float = 4.2) -> Any:
 
 
 def save_figure(figure: Any, path: Path) -> list[Path]:
-    """Write a figure beside `path` as .svg and .png; the files written."""
+    """Write a figure beside `path` as .svg and .png, the same bytes for the same figure; the files written."""
+    import matplotlib
+
     written = [path.with_name(f"{path.name}.{ending}") for ending in ("svg", "png")]
-    for target in written:
-        write_with(target, lambda place: figure.savefig(place, dpi=150))
+    with matplotlib.rc_context({"svg.hashsalt": "dicecast"}):
+        for target in written:
+            undated = {"Date": None} if target.suffix == ".svg" else None
+            write_with(target, lambda place, undated=undated: figure.savefig(place, dpi=150, metadata=undated))
     return written
 
 

@@ -103,14 +103,19 @@ def compare_arms(first: Curve, second: Curve, level: float, seed: int) -> tuple[
 
 
 def _draw_sd(*means: tuple[Curve, int]) -> float | None:
-    """SD of a difference of means over draws, as if no two shared a subset; a curve's SD of a draw is pooled."""
+    """SD of a difference of means over draws, as if no two shared a subset.
+
+    The SD of a draw is that of its size, of a size drawn once the SD pooled over the other sizes.
+    """
     variance = 0.0
     for curve, n in means:
         freedom = curve.draws - 1
         if not freedom.any():
             return None
         squares = np.array([0.0 if sd is None else sd**2 for sd in curve.draw_sd])
-        variance += float((freedom * squares).sum() / freedom.sum() / curve.draws[curve.sizes == n][0])
+        (at,) = np.flatnonzero(curve.sizes == n)
+        own = squares[at] if freedom[at] else (freedom * squares).sum() / freedom.sum()
+        variance += float(own / curve.draws[at])
     return float(np.sqrt(variance))
 
 

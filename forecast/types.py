@@ -89,7 +89,8 @@ class CensoredInterval:
     def end(self, value: float, form: str) -> str:
         """The median or an end as text, with < or > before it where it says "that or less" or "that or more"."""
         sign = "" if self.inside(value) else "> " if value >= self.horizon else "< "
-        return sign + form.format(value)
+        text = form.format(value)
+        return sign + (text.lstrip("-") if not text.strip("-0.%") else text)
 
     def words(self, form: str) -> str:
         """Median and interval as text, numbers by a format such as "{:.0f}"."""

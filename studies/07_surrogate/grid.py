@@ -31,8 +31,12 @@ from dicecast.adapters.surrogate.weights import Weights, shipped_weights
 from dicecast.forecast.curve import Curve, structure_words
 from dicecast.forecast.errors import InputError
 from dicecast.forecast.quadrature import quadrature
+from dicecast.forecast.types import Interval
 
 EPOCHS, RATE = 10, 3e-4
+FORECASTERS = ["LSTM with depth", "shipped LSTM", "average", "last value"]
+LEVEL = 0.9
+"""Of the intervals that hold the final score or not."""
 MOST_SUBSETS = 200
 """Sequences cut from each curve of the other depths."""
 
@@ -132,16 +136,21 @@ def left_out(rows: Sequence[Row], share: float, seed: int) -> pd.DataFrame:
         weights = with_depth([other for other in rows if other is not one], depths, seed)
         depth = np.array([[scaled(one.depth, depths)]])
         own = predicted(weights, observed(early), np.array([[float(n)]]), depth)[0, 0]
+        final = float(one.curve.observed[-1])
+        shipped = lstm_forecast(early, [n]).interval(n, LEVEL)
+        average = Interval.of(quadrature(early, seed).scores(n), LEVEL)
         lines.append(
             {
                 "depth": one.depth,
                 "from sizes up to": int(early.sizes[-1]),
                 "at": n,
-                "final score": float(one.curve.observed[-1]),
+                "final score": final,
                 "LSTM with depth": float(own[PROBABILITIES.index(0.5)]),
-                "shipped LSTM": lstm_forecast(early, [n]).interval(n, 0.9).median,
-                "average": float(np.median(quadrature(early, seed).scores(n))),
+                "shipped LSTM": shipped.median,
+                "average": average.median,
                 "last value": float(early.observed[-1]),
+                "shipped LSTM held": shipped.lo <= final <= shipped.hi,
+                "average held": average.lo <= final <= average.hi,
             }
         )
     return pd.DataFrame(lines)
@@ -157,8 +166,7 @@ def main() -> None:
     for name, rows in read_grid(chosen.scores).items():
         found = left_out(rows, chosen.share, chosen.seed)
         print(f"{name}\n{found.round(4).to_string(index=False)}\n\nmean absolute error")
-        forecasts = found.drop(columns=["depth", "from sizes up to", "at", "final score"])
-        print(forecasts.sub(found["final score"], axis=0).abs().mean().round(4).to_string(), end="\n\n")
+        print(found[FORECASTERS].sub(found["final score"], axis=0).abs().mean().round(4).to_string(), end="\n\n")
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def draw(curves: Sequence[dicecast.Curve]) -> Figure:
     left.set_xlabel(f"share of {sizes[-1]} cases, %")
     left.set_ylabel(f"Dice, mean over {curves[0].n_test} test cases")
     left.grid(alpha=0.25)
-    left.legend(fontsize=8, loc="lower right")
+    left.legend(fontsize=8, loc="center right")
     values = np.array([one.observed for one in curves])
     image = right.imshow(values, aspect="auto", cmap="cividis", origin="lower")
     for (y, x), value in np.ndenumerate(values):
@@ -87,8 +87,7 @@ def main() -> None:
     head = ["depth", *shares, f"past {SHARE} %", f"gain {largest} to {2 * largest}", "n* (least squares)"]
     text = answers.table(head, [line(one) for one in curves])
     answers.write(HERE / "table.md", "Table", "table.py", text)
-    for ending in ("png", "svg"):
-        draw(curves).savefig(HERE / f"grid.{ending}", dpi=150)
+    draw(curves).savefig(HERE / "grid.png", dpi=150)
 
 
 if __name__ == "__main__":

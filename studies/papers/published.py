@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -144,7 +145,8 @@ def dicecast_json(command: str, *arguments: object) -> dict[str, Any]:
 
 def save(figure: Figure, path: Path) -> None:
     figure.savefig(path.with_suffix(".png"), dpi=150)
-    figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+    with matplotlib.rc_context({"svg.hashsalt": "dicecast"}):
+        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
 
 
 @cache
