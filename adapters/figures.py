@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def save_figure(figure: Any, path: Path) -> list[Path]:
     with matplotlib.rc_context({"svg.hashsalt": "dicecast"}):
         for target in written:
             undated = {"Date": None} if target.suffix == ".svg" else None
-            write_with(target, lambda place, undated=undated: figure.savefig(place, dpi=150, metadata=undated))
+            write_with(target, partial(figure.savefig, dpi=150, metadata=undated))
     return written
 
 

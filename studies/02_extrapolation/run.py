@@ -31,6 +31,7 @@ HERE = Path(__file__).parent
 PRIORS = {"average": 0.75, "average, vague prior": 0.0, "average, learned prior": 1.0}
 LSTM = "LSTM"
 MODELS = [*PRIORS, *FAMILIES, LSTM]
+BESIDE = "the LSTM against the average and the power law (90 % intervals over sources)"
 
 
 def predicted(found: dicecast.Posterior, sizes: Sequence[int], seed: int) -> np.ndarray:
@@ -110,16 +111,18 @@ def benchmark(jobs: int, curves: Sequence[Truth], **how: object) -> pd.DataFrame
 
 
 def beside_average(rows: pd.DataFrame) -> pd.DataFrame:
-    """The LSTM beside the average of families, curve by curve, with intervals over sources."""
+    """The LSTM beside the average of families and the power law, curve by curve, with intervals over sources."""
     lines = []
     for times, part in rows.groupby("times"):
-        own, rival = (part[part["forecaster"] == name] for name in (LSTM, "average"))
+        names = (LSTM, "average", "power-law, least squares")
+        own, rival, law = (part[part["forecaster"] == name] for name in names)
         together = own.assign(mae=own["error"].abs(), rival=rival["error"].abs().to_numpy())
-        together["rival crps"] = rival["crps"].to_numpy()
+        together["rival crps"], together["law"] = rival["crps"].to_numpy(), law["error"].abs().to_numpy()
         lines.append(
             {
                 "horizon": f"{times}x",
                 "MAE, of the average's": resampled(together, lambda part: part["mae"].mean() / part["rival"].mean()),
+                "MAE, of the power law's": resampled(together, lambda part: part["mae"].mean() / part["law"].mean()),
                 "CRPS, of the average's": resampled(
                     together, lambda part: part["crps"].mean() / part["rival crps"].mean()
                 ),
@@ -202,8 +205,44 @@ def lstm_only(run: Callable[..., pd.DataFrame], curves: Sequence[Truth]) -> dict
         "All learners, unfiltered": few(not_learned(None), sizes=SIZES, draws=3),
     }.items():
         found[title] = table(rows)
-        found[f"{title}: the LSTM against the average"] = beside_average(rows)
+        found[f"{title}: {BESIDE}"] = beside_average(rows)
     return found | {"Segmentation: the next size (about 2x)": table(segmentation_rows())}
+
+
+def fewer_sizes(run: Callable[..., pd.DataFrame], curves: Sequence[Truth]) -> dict[str, pd.DataFrame]:
+    """The average and the LSTM from the largest three to seven sizes, one draw and three."""
+    lines, found = [], {}
+    for count in range(3, 8):
+        for draws in (1, 3):
+            part = run(curves, sizes=SIZES[-count:], draws=draws)
+            if (count, draws) == (3, 1):
+                found[f"3 sizes, 1 draw: {BESIDE}"] = beside_average(part)
+            summary = table(part[~part["forecaster"].str.contains("gain")])
+            summary = summary[summary["forecaster"].isin(["average", LSTM])].drop(columns=["curves"])
+            lines.append(summary.assign(sizes=count, draws=draws))
+    return {"The average and the LSTM by number of sizes (the largest) and draws": pd.concat(lines), **found}
+
+
+def all_learners(run: Callable[..., pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Flat, peaked and falling curves too."""
+    rows = run(not_learned(None), sizes=SIZES, draws=3)
+    return {
+        "All learners, unfiltered": table(rows),
+        "All learners, unfiltered, against the goals": goals(rows[~rows["forecaster"].str.contains("gain")]),
+        f"All learners, unfiltered: {BESIDE}": beside_average(rows),
+    }
+
+
+def all_parts(run: Callable[..., pd.DataFrame], curves: Sequence[Truth]) -> dict[str, pd.DataFrame]:
+    """Every table after the main one."""
+    both = partial(run, models=["average", LSTM], fits=list(FAMILIES))
+    ahead = segmentation_rows()
+    return {
+        **fewer_sizes(both, curves),
+        **all_learners(both),
+        "Segmentation: the next size (about 2x)": table(ahead).drop(columns=["times"]),
+        "Segmentation: against the power law (90 % intervals over curves)": paired(ahead),
+    }
 
 
 def as_text(parts: dict[str, pd.DataFrame]) -> str:
@@ -217,40 +256,22 @@ def main() -> None:
     arguments.add_argument("--quick", action="store_true", help="the main table only")
     arguments.add_argument("--lstm", action="store_true", help="the LSTM, average and power law, to the terminal only")
     chosen = arguments.parse_args()
-    main_curves = rising(not_learned())
+    curves = rising(not_learned())
     run = partial(benchmark, chosen.jobs)
     if chosen.lstm:
-        print(as_text(lstm_only(run, main_curves)))
+        print(as_text(lstm_only(run, curves)))
         return
-    rows = run(main_curves, sizes=SIZES, draws=3, models=MODELS, fits=list(FAMILIES))
-    head = f"{len(main_curves)} curves of {len({one.source for one in main_curves})} sources, none learned from"
-    print(f"{head}\n")
+    rows = run(curves, sizes=SIZES, draws=3, models=MODELS, fits=list(FAMILIES))
+    head = f"{len(curves)} curves of {len({one.source for one in curves})} sources, none learned from"
     parts = {
         "Against the goals (90 % intervals over sources)": goals(rows[~rows["forecaster"].str.contains("gain")]),
         "All forecasters, 7 sizes, 3 draws": table(rows),
-        "The LSTM against the average (90 % intervals over sources)": beside_average(rows),
+        f"7 sizes, 3 draws: {BESIDE}": beside_average(rows),
     }
     if not chosen.quick:
-        fewer = []
-        both = partial(run, models=["average", LSTM], fits=list(FAMILIES))
-        for count in range(3, 8):
-            for draws in (1, 3):
-                part = both(main_curves, sizes=SIZES[-count:], draws=draws)
-                found = table(part[~part["forecaster"].str.contains("gain")])
-                found = found[found["forecaster"].isin(["average", LSTM])].drop(columns=["curves"])
-                fewer.append(found.assign(sizes=count, draws=draws))
-        parts["The average and the LSTM by number of sizes (the largest) and draws"] = pd.concat(fewer)
-        unfiltered = both(not_learned(None), sizes=SIZES, draws=3)
-        parts["All learners, unfiltered"] = table(unfiltered)
-        parts["All learners, unfiltered, against the goals"] = goals(
-            unfiltered[~unfiltered["forecaster"].str.contains("gain")]
-        )
-        parts["All learners, unfiltered, the LSTM against the average"] = beside_average(unfiltered)
-        ahead = segmentation_rows()
-        parts["Segmentation: the next size (about 2x)"] = table(ahead).drop(columns=["times"])
-        parts["Segmentation: against the power law (90 % intervals over curves)"] = paired(ahead)
+        parts |= all_parts(run, curves)
     text = as_text(parts)
-    print(text)
+    print(f"{head}\n\n{text}")
     if not chosen.quick:
         (HERE / "results.md").write_text(f"# Results\n\nWritten by `run.py`: {head}.\n\n{text}\n", encoding="utf-8")
         draw(table(rows), HERE)
