@@ -29,10 +29,28 @@ StudyPath = Annotated[Path, typer.Argument(help="Study folder.", show_default=Fa
 SourcePath = Annotated[
     Path, typer.Argument(help="Study folder, scores CSV or folder of nnU-Net results.", show_default=False)
 ]
+
+
+def _json_target(target: str | None) -> str | None:
+    """Refuse a file that holds anything but JSON, such as the scores themselves, before anything is computed."""
+    if target in (None, "-"):
+        return target
+    path = Path(str(target))
+    if path.is_file() and path.stat().st_size:
+        with path.open("rb") as file:
+            start = file.read(64).lstrip()[:1]
+        if start not in (b"{", b"["):
+            raise typer.BadParameter(f"must name a new file or one of JSON, found {path}, which holds something else.")
+    return target
+
+
 Json = Annotated[
     str | None,
     typer.Option(
-        "--json", metavar="FILE", help="Also write the answer as JSON; - writes only JSON, to standard output."
+        "--json",
+        metavar="FILE",
+        help="Also write the answer as JSON; - writes only JSON, to standard output.",
+        callback=_json_target,
     ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with code 3 when the answer is CANNOT TELL.")]
@@ -124,7 +142,7 @@ def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
             code = command(*args, **kwargs)
         except KeyboardInterrupt:
             _fail(
-                "interrupted. Nothing finished is lost: run the same command again, trainings go on.",
+                "interrupted. Nothing finished is lost: run the same command again.",
                 130,
             )
         except DicecastError as error:
@@ -650,7 +668,9 @@ def compare(
     family: Family = None,
     scope: Scope = None,
     structure: Structure = None,
-    metric: Metric = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Only this metric.  \\[default: those with a curve]", show_default=False)
+    ] = None,
     test_set: TestSet = None,
     stratum: Stratum = None,
     figures: Annotated[
@@ -659,7 +679,11 @@ def compare(
     target: Json = None,
     strict: Strict = False,
 ) -> int:
-    """Compare arms or studies (2D vs 3D, CT vs MR, ...): which reaches more, which needs fewer cases, which to run."""
+    """Compare arms or studies (2D vs 3D, CT vs MR, ...): which reaches more, which needs fewer cases, which to run.
+
+    RUN names the arm that is the best with a probability of at least 0.8 in the last line: at the most cases,
+    or for the most money where costs are known (all costs in one unit).
+    """
     from .adapters.compare_command import Terms
     from .adapters.compare_command import compare as compare_sources
     from .adapters.sources import Wishes

@@ -13,7 +13,7 @@ import numpy as np
 from ..forecast.arms import Arm, sizes_between
 from ..forecast.comparison import ArmComparison, Comparison
 from ..forecast.ranking import now_of
-from .figures import file_name, new_figure, save_figure
+from .figures import file_name, label, new_figure, save_figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, told apart by colour-blind readers."""
@@ -61,7 +61,7 @@ def _draw_curves(axes: Any, arms: Sequence[Arm], level: float) -> None:
         scores = arm.scores(sizes)
         lo, middle, hi = np.quantile(scores, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=1)
         axes.fill_between(sizes, lo, hi, color=colour, alpha=0.2, linewidth=0)
-        axes.plot(sizes, middle, color=colour, label=f"{arm.name}, median and {level:.0%} interval")
+        axes.plot(sizes, middle, color=colour, label=f"{label(arm.name)}, median and {level:.0%} interval")
         axes.plot(arm.curve.n, arm.curve.y, ".", color=colour, alpha=0.5, markersize=5)
         axes.plot(arm.curve.sizes, arm.curve.observed, marker, color=colour, markeredgecolor="black", markersize=5)
     tests = {arm.curve.n_test for arm in arms}
@@ -78,7 +78,7 @@ def _draw_chances(axes: Any, arms: Sequence[Arm]) -> None:
     scores = np.array([arm.scores(sizes) for arm in arms])
     best = np.argmax(scores, axis=0)
     for i, (arm, colour) in enumerate(zip(arms, cycle(COLOURS), strict=False)):
-        axes.plot(sizes, (best == i).mean(axis=1), color=colour, label=arm.name)
+        axes.plot(sizes, (best == i).mean(axis=1), color=colour, label=label(arm.name))
     axes.axvline(now_of(arms), color="0.5", linestyle=":", label="annotated now")
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel("annotated cases (training + validation)")
@@ -98,7 +98,7 @@ def _draw_equal(axes: Any, pair: ArmComparison) -> None:
     told = (median > floor) & (median < horizon)
     axes.plot(np.where(told, n, np.nan), np.where(told, median, np.nan), color=COLOURS[0], label="median")
     ends = [max(n[0], floor), min(n[-1], horizon)]
-    axes.plot(ends, ends, color="black", linestyle="--", linewidth=1, label="as many")
+    axes.plot(ends, ends, color="black", linestyle="--", linewidth=1, label="as many cases of each")
     for value, words, above in (
         (floor, "smallest trained size: that or fewer", -9),
         (horizon, "horizon: that or more", 3),
@@ -110,8 +110,8 @@ def _draw_equal(axes: Any, pair: ArmComparison) -> None:
     axes.set_ylim(floor / 1.3, horizon * 1.3)
     for axis in (axes.xaxis, axes.yaxis):
         _whole_numbers(axis)
-    axes.set_xlabel(f"cases of {pair.first.arm}")
-    axes.set_ylabel(fill(f"cases of {pair.second.arm} for the same {pair.first.metric}", 48))
+    axes.set_xlabel(f"cases of {label(pair.first.arm)}")
+    axes.set_ylabel(fill(f"cases of {label(pair.second.arm)} for the same {pair.first.metric}", 48))
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, loc="best")
 

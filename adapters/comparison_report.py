@@ -36,7 +36,7 @@ def comparison_report(found: Comparison) -> RenderableType:
 def _parts(found: Comparison) -> Iterator[RenderableType]:
     yield Rule(Text(f"{found.title}: {' vs '.join(curve.arm for curve in found.curves)}", "bold"), align="left")
     if not found.pairs:
-        yield Text(found.reason)
+        yield Text.assemble(("CANNOT TELL", "bold yellow"), (": ", "yellow"), found.reason)
     else:
         words, style = (f"RUN {found.arm}", "green") if found.arm else ("CANNOT TELL", "yellow")
         yield Text.assemble((words, f"bold {style}"), (": ", style), found.reason)

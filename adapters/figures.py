@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -14,6 +17,9 @@ from ..forecast.forecast import Forecast
 from ..forecast.stability import RoundSummary
 from ..forecast.summary import Summary
 from .files import write_with
+
+LONGEST = 50
+"""Characters of a name in a file name."""
 
 
 def write_figures(
@@ -51,9 +57,15 @@ def write_figures(
 
 
 def file_name(words: str) -> str:
-    """A name of a curve as a file name; strata that differ by their sign only stay apart."""
+    """A name of a curve as a file name; strata that differ by their sign only stay apart, long names by a checksum."""
     told = words.replace("<=", "up to").replace(">", "over")
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", told).strip("-")
+    name = re.sub(r"[^\w.-]+", "-", told).strip("-")
+    return name if len(name) <= LONGEST else f"{name[:LONGEST]}-{crc32(name.encode()):08x}"
+
+
+def label(words: str) -> str:
+    """A name given by the user as it fits into a figure."""
+    return shorten(words, 60, placeholder=" ...") if " " in words else f"{words[:60]}{'...' * (len(words) > 60)}"
 
 
 def new_figure(height: float = 4.2) -> Any:
@@ -66,9 +78,14 @@ def new_figure(height: float = 4.2) -> Any:
 def save_figure(figure: Any, path: Path) -> list[Path]:
     """Write a figure beside `path` as .svg and .png, the same bytes for the same figure; the files written."""
     import matplotlib
+    from matplotlib.text import Text
 
+    for text in figure.findobj(Text):
+        if "$" in text.get_text():
+            text.set_parse_math(False)  # a name given by the user, not mathematics
     written = [path.with_name(f"{path.name}.{ending}") for ending in ("svg", "png")]
-    with matplotlib.rc_context({"svg.hashsalt": "dicecast"}):
+    with matplotlib.rc_context({"svg.hashsalt": "dicecast"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # letters that the font lacks are shown as boxes
         for target in written:
             undated = {"Date": None} if target.suffix == ".svg" else None
             write_with(target, partial(figure.savefig, dpi=150, metadata=undated))

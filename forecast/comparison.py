@@ -167,7 +167,8 @@ def _compare(group: list[Curve], question: Question, money: _Money, quick: bool)
     sizes = tuple(compare_sizes(curve, question.level, question.seed) for curve in group)
     able = [curve for curve in group if len(curve.sizes) >= FEWEST_SIZES]
     if len(able) < 2:
-        reason = f"{len(able)} arm(s) with at least {FEWEST_SIZES} sizes: nothing to compare."
+        trained = ", ".join(f"{curve.arm}: {len(curve.sizes)}" for curve in group)
+        reason = f"two arms of at least {FEWEST_SIZES} sizes are needed, found {trained}: nothing to compare."
         return _nothing(group, (), sizes, reason, money)
     arms = arms_of(able, question, quick)
     first, last = span_of(arms)
@@ -190,7 +191,8 @@ def _compare(group: list[Curve], question: Question, money: _Money, quick: bool)
         by_cost=by_cost,
         arm=None if odd else chosen,
     )
-    return replace(found, reason=" ".join([*odd, reason, *_caveats(found, question)]))
+    taken = [*odd, f"Taken as they are, {reason}"] if odd else [reason]
+    return replace(found, reason=" ".join([*taken, *_caveats(found, question)]))
 
 
 def _nothing(

@@ -14,6 +14,8 @@ from .types import Interval
 
 LIKELY = 0.8
 """Probability of being the best from which an arm is recommended."""
+EXCLUDED = 0.05
+"""Probability of being the best below which an arm is no rival of the others."""
 
 
 @dataclass(frozen=True)
@@ -118,14 +120,18 @@ def choose(names: Sequence[str], rows: Sequence[Ranked], unit: str = "") -> tupl
     if max(last.p_best) >= LIKELY:
         lasting = first.p_best[last.best] >= 1 - LIKELY
         return names[last.best], f"{words}." if lasting else f"if you go on annotating: {words}."
-    medians = [score.median for score in last.scores if score is not None]
-    advice = "Run the cheaper one, or train more draws" if last.cost is None else "Train more draws, or run either"
+    rivals = [i for i, p in enumerate(last.p_best) if p >= EXCLUDED]
+    medians = [score.median for i, score in enumerate(last.scores) if score is not None and i in rivals]
+    able = sum(score is not None for score in last.scores)
+    which = "the arms" if len(rivals) == able else f"{' and '.join(names[i] for i in rivals)}"
+    advice = "Run the cheapest of them, or train more draws" if last.cost is None else "Train more draws, or run either"
     apart = f"their expected scores there differ by {np.ptp(medians):.3f}"
-    return None, f"the arms cannot be told apart: {words}; {apart}. {advice}."
+    others = "" if len(rivals) == able else f" Every other arm is the best with a probability below {EXCLUDED}."
+    return None, f"{which} cannot be told apart: {words}; {apart}. {advice}.{others}"
 
 
 def _row_words(names: Sequence[str], row: Ranked, unit: str) -> str:
-    where = f"with {row.sizes[0]} cases" if row.cost is None else f"for {amount_words(row.cost)} {unit} more"
+    where = f"with {row.sizes[0]} cases" if row.cost is None else f"with {amount_words(row.cost)} {unit} to spend"
     able = [name for name, score in zip(names, row.scores, strict=True) if score is not None]
     if len(able) < 2:
         return f"{where} {'only ' + able[0] if able else 'no arm'} can be trained"

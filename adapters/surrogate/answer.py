@@ -50,6 +50,8 @@ class LstmAnswer:
     """At the cases annotated now, then at the sizes asked for."""
     beside: tuple[Beside, ...] = ()
     """The average at the same sizes."""
+    odd: str | None = None
+    """How the curve falls beyond its noise; None where it does not."""
 
     @property
     def horizon(self) -> int:
@@ -82,6 +84,12 @@ class LstmAnswer:
             mean = self.found.mean(n)
             yield At(n, interval, mean, interval.median - now, average, n <= self.horizon, tested)
 
+    @property
+    def disagrees(self) -> bool:
+        """Whether the LSTM's median lies outside the average's interval somewhere."""
+        ends = [(one.lstm.median, one.average.expected) for one in self.lines]
+        return any(not average.lo <= median <= average.hi for median, average in ends)
+
     def document(self) -> dict[str, Any]:
         """As JSON-ready values."""
         curve = self.curve
@@ -100,8 +108,13 @@ class LstmAnswer:
             "last_value": self.last_value,
             "now": None if now is None else _line_document(now),
             "at": [_line_document(one) for one in later],
-            "verdict": {"code": "too_few_sizes", "reason": self.reason} if self.found is None else None,
+            "verdict": self._verdict(),
         }
+
+    def _verdict(self) -> dict[str, str] | None:
+        if self.found is None:
+            return {"code": "too_few_sizes", "reason": self.reason}
+        return None if self.odd is None else {"code": "ill_behaved", "reason": self.odd}
 
 
 def _line_document(one: At) -> dict[str, Any]:

@@ -10,11 +10,13 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ... import __version__
+from ...forecast.checks import predictive_check
 from ...forecast.curve import Curve
 from ...forecast.document import prior_document
 from ...forecast.errors import InputError
 from ...forecast.forecast import Question, score_at
 from ...forecast.quadrature import quadrature
+from ...forecast.verdict import ill_behaved_words
 from ..sources import Wishes, read_source
 from .answer import Beside, LstmAnswer
 from .forecaster import NAME, lstm_forecast, require_torch
@@ -94,8 +96,10 @@ def lstm_answer(curve: Curve, question: Question) -> LstmAnswer:
             f"{FURTHEST * last} ({FURTHEST} times the largest trained size); found {curve.n_annotated} annotated. "
             "Train larger sizes, or forecast without --forecaster lstm."
         )
-    asked = question.at or tuple(times * last for times in USUAL_TIMES)
-    found = lstm_forecast(curve, (curve.n_annotated, *asked))
+    most = FURTHEST * last
+    asked = question.at or [min(times * max(last, curve.n_annotated), most) for times in USUAL_TIMES]
+    found = lstm_forecast(curve, (curve.n_annotated, *sorted(set(asked) - {curve.n_annotated})))
     average = quadrature(curve, question.seed)
     beside = tuple(score_at(average, n, question.level) for n in found.n)
-    return LstmAnswer(curve, question.level, found, tuple(Beside(one.expected, one.mean) for one in beside))
+    odd = ill_behaved_words(curve, predictive_check(average))
+    return LstmAnswer(curve, question.level, found, tuple(Beside(one.expected, one.mean) for one in beside), odd)

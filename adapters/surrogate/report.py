@@ -13,7 +13,7 @@ from ...forecast.forecast import HORIZON
 from ...forecast.types import Interval
 from ..screen import plain_table, score_words
 from .answer import TESTED, At, LstmAnswer
-from .sequences import MOST_SIZES
+from .sequences import LEAST_ERROR, MOST_SIZES
 
 STANDING = (
     "On 270 curves of 31 sources that neither has learned from (7 sizes, 3 draws), its error at 2, 4 and 8 times the "
@@ -39,6 +39,8 @@ def _parts(answer: LstmAnswer) -> Iterator[RenderableType]:
     if answer.found is None:
         yield Text.assemble(("too few sizes", "bold red"), (": ", "red"), answer.reason)
     else:
+        if answer.odd is not None:
+            yield Text.assemble(("ill behaved", "bold red"), (": ", "red"), answer.odd)
         yield _scores_table(answer)
     yield _sizes_table(answer)
     for line in _notes(answer):
@@ -89,6 +91,10 @@ def _notes(answer: LstmAnswer) -> Iterator[str]:
         yield "past horizon: beyond what these pilots can tell."
     if not all(one.within_tested for one in answer.lines):
         yield f"untested: past {TESTED} x the largest trained size neither forecaster was tested."
+    if answer.disagrees:
+        yield "the LSTM lies outside the average's interval: they read these scores differently."
+    if float(answer.curve.observed.max()) > 1 - LEAST_ERROR:
+        yield f"the LSTM takes scores above {1 - LEAST_ERROR:g} for {1 - LEAST_ERROR:g}."
     if answer.found.sizes_unseen:
         unseen = ", ".join(map(str, answer.found.sizes_unseen))
         yield f"the LSTM reads the largest {MOST_SIZES} sizes; not read: {unseen}."

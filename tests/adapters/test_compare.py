@@ -113,7 +113,7 @@ def test_the_same_cost_is_compared(cli: Cli, ct: Path, tmp_path: Path) -> None:
     poor, rich = (dict(zip(("2d", "3d"), row["arms"], strict=True)) for row in found["by_cost"])
     assert poor["3d"] == {"arm": "3d", "n": 0, "score": None, "p_best": 0.0, "beyond": False}
     assert poor["2d"]["n"] == 80 + 49 and rich["3d"]["n"] == 80 + 125
-    assert "for 4,000 CHF more" in found["recommendation"]["reason"]
+    assert "with 4,000 CHF to spend" in found["recommendation"]["reason"]
     shown = " ".join(result.stdout.split())
     assert "spent, CHF" in shown and "not affordable" in shown
 
@@ -173,6 +173,27 @@ def test_arms_whose_names_are_alike_in_file_names_get_figures_of_their_own(cli: 
     result = cli("compare", alpha, "--figures", tmp_path / "both")
     assert result.exit_code == 0, result.stderr
     assert len(list((tmp_path / "both").glob("*.png"))) == 4
+
+
+def test_names_that_a_figure_or_a_file_cannot_take(cli: Cli, tmp_path: Path) -> None:
+    """Mathematics between dollars, other alphabets, and names longer than a file name may be."""
+    names = {"x_$&<b> $^": 0.8, "温度": 0.85, "l" * 300: 0.9, "l" * 299 + "m": 0.7}
+    source = write(tmp_path / "odd.csv", names)
+    result = cli("compare", source, "--figures", tmp_path / "figures")
+    assert result.exit_code == 0, result.stderr
+    assert "Warning" not in result.stderr
+    assert len(list((tmp_path / "figures").glob("*.png"))) == 1 + 6
+
+
+def test_scores_are_not_written_over(cli: Cli, refused: Refused, ct: Path, tmp_path: Path) -> None:
+    before = ct.read_bytes()
+    for command in ("compare", "forecast", "recommend"):
+        result = cli(command, ct, "--json", ct)
+        assert result.exit_code == 2 and "holds something else" in " ".join(result.stderr.replace("│", " ").split())
+    assert ct.read_bytes() == before
+    answer = tmp_path / "answer.json"
+    for _ in range(2):
+        assert cli("forecast", ct, "--quick", "--json", answer).exit_code == 0
 
 
 def test_what_the_pilots_cannot_tell_of_is_marked(cli: Cli, ct: Path) -> None:

@@ -151,11 +151,13 @@ def test_what_does_not_pay_for_a_run_is_said() -> None:
     pair = arms_of(curves({"a": EARLY, "b": LATE}), Question(), True)
     row = ranked_for(pair, {name: ArmCost(1, per_run=100) for name in "ab"}, 50, 0.9)
     arm, reason = choose(["a", "b"], [row], "EUR")
-    assert arm is None and reason == "nothing to compare: for 50 EUR more no arm can be trained."
+    assert arm is None and reason == "nothing to compare: with 50 EUR to spend no arm can be trained."
     one = ranked_for(pair, {"a": ArmCost(1), "b": ArmCost(1, per_run=100)}, 50, 0.9)
     later = ranked_for(pair, {"a": ArmCost(1), "b": ArmCost(1, per_run=100)}, 300, 0.9)
     arm, reason = choose(["a", "b"], [one, later], "EUR")
-    assert arm == "b" and reason.startswith("for 50 EUR more only a can be trained; for 300 EUR more b is the best")
+    assert arm == "b" and reason.startswith(
+        "with 50 EUR to spend only a can be trained; with 300 EUR to spend b is the best"
+    )
 
 
 @pytest.mark.parametrize(("per_case", "per_run"), [(0, 0), (-1, 0), (np.inf, 0), (1, -1), (1, np.nan)])
@@ -194,13 +196,22 @@ def test_a_case_that_costs_far_more_decides(arms: list[Arm]) -> None:
     found = compared(Question(at=(20, 320)), costs=costs, unit="s")
     assert [row.cost for row in found.by_cost] == [160 * 300]
     assert found.by_cost[0].sizes == (640, 320) and found.by_cost[0].beyond == (True, False)
-    assert found.arm == "late" and "for 48,000 s more late is the best" in found.reason
+    assert found.arm == "late" and "with 48,000 s to spend late is the best" in found.reason
     assert "is ranked with what they tell" in found.reason
     all_there = compared(Question(reach=160), costs=costs)
     assert all_there.by_cost == () and "Costs did not decide" in all_there.reason
     alike = {"a": EARLY, "b": EARLY}
     (same,) = compare_curves(curves(alike), Question(), costs={"a": ArmCost(1), "b": ArmCost(1)}, quick=True)
-    assert same.arm is None and "cheaper" not in same.reason
+    assert same.arm is None and "cheapest" not in same.reason
+
+
+def test_arms_that_are_out_of_the_race_are_no_advice() -> None:
+    three = {"a": EARLY, "b": EARLY, "far below": plateau(0.6, 0.3, 0.05)}
+    (found,) = compare_curves(curves(three), Question(), quick=True)
+    assert found.arm is None and "a and b cannot be told apart" in found.reason
+    gap = re.search(r"differ by ([\d.]+)\. Run the cheapest of them", found.reason)
+    assert gap is not None and float(gap[1]) < 0.02
+    assert "Every other arm is the best with a probability below 0.05" in found.reason
 
 
 def test_an_arm_that_is_not_judged_is_named() -> None:
@@ -228,7 +239,7 @@ def test_the_same_cost_decides_where_costs_are_known() -> None:
     free = compared(Question(at=(20, 320)))
     dear = compared(Question(), costs={"early": ArmCost(1), "late": ArmCost(1, per_run=1e4)}, amounts=(100,), unit="h")
     assert free.arm == "late" and free.by_cost == ()
-    assert dear.arm is None and dear.reason == "nothing to compare: for 100 h more only early can be trained."
+    assert dear.arm is None and dear.reason == "nothing to compare: with 100 h to spend only early can be trained."
     document = comparison_document([dear], Question(), "1")
     json.dumps(document, allow_nan=False)
     nothing = {"arm": "late", "n": 0, "score": None, "p_best": 0.0, "beyond": False}

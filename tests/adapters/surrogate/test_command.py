@@ -101,6 +101,23 @@ def test_more_cases_annotated_than_trained_are_now(cli: Cli, table: Path) -> Non
     assert document["curves"][0]["now"]["n"] == 400
 
 
+def test_sizes_asked_for_without_a_wish_lie_past_what_is_annotated(cli: Cli, table: Path) -> None:
+    (one, _) = json.loads(lstm(cli, table, "--annotated", "1000", "--json", "-").stdout)["curves"]
+    assert (one["now"]["n"], [line["n"] for line in one["at"]]) == (1000, [2000, 4000])
+    (one, _) = json.loads(lstm(cli, table, "--at", "320,640,640", "--json", "-").stdout)["curves"]
+    assert [line["n"] for line in one["at"]] == [640]
+
+
+def test_a_curve_that_falls_is_said_to(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "falls.csv"
+    rows = [(n, draw, y + 0.002 * draw) for n, y in ((20, 0.8), (40, 0.77), (80, 0.74), (160, 0.7)) for draw in (0, 1)]
+    pd.DataFrame(rows, columns=["n_cases", "draw", "score"]).to_csv(path, index=False)
+    result = lstm(cli, path, "--json", tmp_path / "answer.json")
+    assert "ill behaved: the score falls from" in result.stdout
+    verdict = json.loads((tmp_path / "answer.json").read_text())["curves"][0]["verdict"]
+    assert verdict["code"] == "ill_behaved"
+
+
 def test_too_few_sizes_are_an_answer(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "two.csv"
     path.write_text("n_cases,score\n20,0.5\n40,0.6\n", encoding="utf-8")
