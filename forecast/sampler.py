@@ -262,6 +262,7 @@ def _sampler(target: Target, started: Posterior, seed: np.random.SeedSequence) -
         vectorize=True,
         moves=[(_FromDraws(target.pack(started)[:CENTRES]), MIX), (emcee.moves.DEMove(), 1 - MIX)],
     )
+    sampler.log_prob_fn = target.log_density  # emcee's own wrapper prints a traceback at Ctrl-C
     legacy = np.random.RandomState(rng.integers(2**32, dtype=np.uint64))
     sampler.start = emcee.State(_start(target, started, rng), random_state=legacy.get_state())
     return sampler

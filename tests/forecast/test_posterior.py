@@ -386,3 +386,19 @@ def test_a_flat_curve_over_a_wide_range_is_sampled_inside_the_prior() -> None:
     chains, sums = sample_posterior(data), quadrature(data, model=NAMED.name)
     fast = [np.mean(found.parameters()["k"] > 0.005) for found in (chains, sums)]
     assert fast[0] == pytest.approx(fast[1], abs=0.1)
+
+
+def test_ctrl_c_while_sampling_prints_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real, calls = Target.log_density, itertools.count()
+
+    def interrupted(self: Target, places: np.ndarray) -> np.ndarray:
+        if next(calls) > 50:
+            raise KeyboardInterrupt
+        return real(self, places)
+
+    monkeypatch.setattr(Target, "log_density", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sample_posterior(observed([10, 20, 40, 80], 2), seed=0)
+    assert capsys.readouterr() == ("", "")
