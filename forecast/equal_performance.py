@@ -61,7 +61,7 @@ class Crossing:
     p_first_overtakes: float
     """The same of the first arm."""
     n: Interval | None
-    """Size at which they cross (the last time), where they do; None where no two draws cross."""
+    """Size at which the arm that is likelier to overtake does (the last time), where it does; None where none does."""
 
 
 def equal_performance(first: Arm, second: Arm, n: int, level: float) -> EqualPerformance:
@@ -93,7 +93,8 @@ def crossing(first: Arm, second: Arm, level: float) -> Crossing:
     change = above[1:] != above[:-1]
     crosses, end = change.any(axis=0), above[-1]
     where = len(change) - 1 - np.argmax(change[::-1], axis=0)
-    draws = np.flatnonzero(crosses)
+    by_first, by_second = crosses & ~end, crosses & end
+    draws = np.flatnonzero(by_second if by_second.sum() >= by_first.sum() else by_first)
     i = where[draws]
     before, after = ahead[i, draws], ahead[i + 1, draws]
     logs = np.log(sizes)
@@ -103,8 +104,8 @@ def crossing(first: Arm, second: Arm, level: float) -> Crossing:
         end=int(sizes[-1]),
         p_first=float(np.mean(~crosses & ~end)),
         p_second=float(np.mean(~crosses & end)),
-        p_second_overtakes=float(np.mean(crosses & end)),
-        p_first_overtakes=float(np.mean(crosses & ~end)),
+        p_second_overtakes=float(np.mean(by_second)),
+        p_first_overtakes=float(np.mean(by_first)),
         n=Interval.of(found, level) if len(found) else None,
     )
 
@@ -129,8 +130,8 @@ def crossing_words(first: str, second: str, found: Crossing) -> str:
         (found.p_first_overtakes, f"{first} overtakes {second}"),
     ]
     told = [f"{words} with probability {p:.2f}" for p, words in sorted(chances, reverse=True) if p >= 0.005]
-    crosses = found.p_second_overtakes + found.p_first_overtakes
+    overtakes, arm = max((found.p_second_overtakes, second), (found.p_first_overtakes, first))
     where = ""
-    if found.n is not None and crosses >= 0.05:
-        where = f"; where they cross, at {found.n.median:.0f} cases [{found.n.lo:.0f}, {found.n.hi:.0f}]"
+    if found.n is not None and overtakes >= 0.05:
+        where = f"; where {arm} overtakes, at {found.n.median:.0f} cases [{found.n.lo:.0f}, {found.n.hi:.0f}]"
     return f"From {found.start} to {found.end} cases {', '.join(told)}{where}"

@@ -169,7 +169,7 @@ def crossing_words(found: dict[str, Any]) -> str:
     one = found["compare"]["all"]["crossing"]
     n = one["n"]
     return (
-        f"Real alone overtakes real + synthetic with probability {one['p_first_overtakes']:.2f}; where they cross, at "
+        f"Real alone overtakes real + synthetic with probability {one['p_first_overtakes']:.2f}; then at "
         f"{n['median']:,.0f} cases [{n['lo']:,.0f}, {n['hi']:,.0f}]. `dicecast compare`: "
         f"{found['compare']['all']['reason']}"
     )
