@@ -36,7 +36,7 @@ def _json_target(target: str | None) -> str | None:
     if target in (None, "-"):
         return target
     path = Path(str(target))
-    if path.is_file() and path.stat().st_size:
+    if path.is_file() and os.access(path, os.R_OK) and path.stat().st_size:
         with path.open("rb") as file:
             start = file.read(64).lstrip()[:1]
         if start not in (b"{", b"["):

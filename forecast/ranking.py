@@ -14,8 +14,8 @@ from .types import Interval
 
 LIKELY = 0.8
 """Probability of being the best from which an arm is recommended."""
-EXCLUDED = 0.05
-"""Probability of being the best below which an arm is no rival of the others."""
+RIVAL = 0.1
+"""Share of the likeliest arm's probability of being the best from which another is its rival."""
 
 
 @dataclass(frozen=True)
@@ -120,13 +120,13 @@ def choose(names: Sequence[str], rows: Sequence[Ranked], unit: str = "") -> tupl
     if max(last.p_best) >= LIKELY:
         lasting = first.p_best[last.best] >= 1 - LIKELY
         return names[last.best], f"{words}." if lasting else f"if you go on annotating: {words}."
-    rivals = [i for i, p in enumerate(last.p_best) if p >= EXCLUDED]
+    rivals = [i for i, p in enumerate(last.p_best) if p >= RIVAL * max(last.p_best)]
     medians = [score.median for i, score in enumerate(last.scores) if score is not None and i in rivals]
     able = sum(score is not None for score in last.scores)
     which = "the arms" if len(rivals) == able else f"{' and '.join(names[i] for i in rivals)}"
     advice = "Run the cheapest of them, or train more draws" if last.cost is None else "Train more draws, or run either"
     apart = f"their expected scores there differ by {np.ptp(medians):.3f}"
-    others = "" if len(rivals) == able else f" Every other arm is the best with a probability below {EXCLUDED}."
+    others = "" if len(rivals) == able else " Every other arm is ten times less likely to be the best."
     return None, f"{which} cannot be told apart: {words}; {apart}. {advice}.{others}"
 
 

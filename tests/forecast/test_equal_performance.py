@@ -20,9 +20,9 @@ from dicecast.forecast.curve import Curve, curves_from_scores
 from dicecast.forecast.equal_performance import crossing, equal_performance, saving_words
 from dicecast.forecast.errors import InputError
 from dicecast.forecast.forecast import Question
-from dicecast.forecast.ranking import choose, ranked_at, ranked_for, usual_amounts
+from dicecast.forecast.ranking import Ranked, choose, ranked_at, ranked_for, usual_amounts
 from dicecast.forecast.scores import validate_scores
-from dicecast.forecast.types import CensoredInterval
+from dicecast.forecast.types import CensoredInterval, Interval
 
 SIZES = (10, 20, 40, 80, 160)
 Truth = Callable[[float], float]
@@ -211,7 +211,9 @@ def test_arms_that_are_out_of_the_race_are_no_advice() -> None:
     assert found.arm is None and "a and b cannot be told apart" in found.reason
     gap = re.search(r"differ by ([\d.]+)\. Run the cheapest of them", found.reason)
     assert gap is not None and float(gap[1]) < 0.02
-    assert "Every other arm is the best with a probability below 0.05" in found.reason
+    many = Ranked((20,) * 40, (Interval(0.8, 0.7, 0.9, 0.9),) * 40, (0.025,) * 40)
+    assert "the arms cannot be told apart" in choose([str(i) for i in range(40)], [many])[1]
+    assert "Every other arm is ten times less likely to be the best" in found.reason
 
 
 def test_an_arm_that_is_not_judged_is_named() -> None:
