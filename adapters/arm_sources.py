@@ -27,6 +27,8 @@ class Arms:
     costs: dict[str, ArmCost]
     """By arm, of those whose study says what a case costs."""
     unit: str
+    not_compared: list[str]
+    """Scores that no curve is made of, in words."""
     notes: list[str]
 
 
@@ -43,7 +45,7 @@ def read_arms(texts: Sequence[str], wishes: Wishes) -> Arms:
     named = [_named(text) for text in texts]
     if len(named) == 1:
         source = read_source(named[0][1], wishes)
-        return Arms(source.curves, source.question, _costs(source), _unit([source]), source.notes)
+        return Arms(source.curves, source.question, _costs(source), _unit([source]), source.not_forecast, source.notes)
     names = [name for name, _ in named]
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
@@ -70,7 +72,8 @@ def read_arms(texts: Sequence[str], wishes: Wishes) -> Arms:
     notes = [note for source in sources.values() for note in source.notes]
     if any(one.study is None for one in sources.values()) and _same_names(shared):
         notes.append("Test cases of the same name are taken for the same patients, whatever source they come from.")
-    return Arms(shared, question, costs, _unit(list(sources.values())), notes + lost)
+    not_compared = [f"{name}: {words}" for name, one in sources.items() for words in one.not_forecast]
+    return Arms(shared, question, costs, _unit(list(sources.values())), not_compared, notes + lost)
 
 
 def _check_names(renamed: Mapping[str, Mapping[str, str]]) -> None:

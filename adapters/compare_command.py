@@ -13,7 +13,7 @@ from rich.text import Text
 from .. import __version__
 from ..forecast.across_test_sets import across_test_sets
 from ..forecast.arms import ArmCost
-from ..forecast.comparison import compare_curves
+from ..forecast.comparison import compare_curves, split_decisions
 from ..forecast.comparison_json import comparison_document
 from ..forecast.curve import Curve
 from ..forecast.errors import InputError
@@ -63,6 +63,8 @@ def compare(
     document = comparison_document(found, read.question, __version__, across)
     parts = [comparison_report(one) for one in found]
     parts += [across_report(across, read.question)] if across else []
+    parts += [Text(words, "yellow") for words in split_decisions(found)]
+    parts += [Text(f"Not compared: {words}.", "dim") for words in read.not_compared]
     parts += [Text(f"· {words}", "dim") for words in [_basis(read.question), *read.notes]]
     if figures is not None:
         written = comparison_figures(found, figures, read.question.level)

@@ -20,9 +20,10 @@ from .equal_performance import (
     saving_words,
 )
 from .errors import InputError
-from .forecast import FEWEST_SIZES, SCOPES, Question
+from .forecast import FEWEST_SIZES, SCOPES, Question, check_reach
 from .paired import SizeDifference, compare_arms, compare_sizes
 from .ranking import Ranked, choose, now_of, ranked_at, ranked_for, sizes_of, usual_amounts
+from .scores import TEXT_DEFAULTS
 from .types import Interval
 from .verdict import ill_behaved_words
 
@@ -133,10 +134,12 @@ def compare_curves(
 
     Raises:
         InputError: Arms that occur twice for one structure, as with two protocols; a size that an arm cannot speak of;
-            the scope is the population but nothing is known of the spread over test cases.
+            fewer cases that could ever be annotated than an arm has; the scope is the population but nothing is known
+            of the spread over test cases.
     """
     groups: dict[tuple[str, ...], list[Curve]] = {}
     for curve in curves:
+        check_reach(curve, question)
         groups.setdefault((curve.structure, curve.metric, curve.test_set, curve.stratum), []).append(curve)
     money = _Money(dict(costs or {}), tuple(amounts), unit)
     return [_compare(group, question, money, quick) for group in groups.values()]
@@ -193,6 +196,23 @@ def _compare(group: list[Curve], question: Question, money: _Money, quick: bool)
     )
     taken = [*odd, f"Taken as they are, {reason}"] if odd else [reason]
     return replace(found, reason=" ".join([*taken, *_caveats(found, question)]))
+
+
+def split_decisions(found: Sequence[Comparison]) -> list[str]:
+    """Structures of which different test sets choose different arms, in words."""
+    groups: dict[tuple[str, ...], dict[str, str]] = {}
+    for one in found:
+        if one.arm is not None:
+            first = one.curves[0]
+            names = (first.structure, first.metric, first.stratum)
+            groups.setdefault(names, {})[first.test_set] = one.arm
+    return [
+        f"{structure} / {metric}{'' if stratum == TEXT_DEFAULTS['stratum'] else f' / {stratum}'}: "
+        f"{', '.join(f'{arm} on {test_set}' for test_set, arm in chosen.items())}. No arm is the best on every test "
+        "set: go by the one most like the patients the model will meet."
+        for (structure, metric, stratum), chosen in groups.items()
+        if len(set(chosen.values())) > 1
+    ]
 
 
 def _nothing(

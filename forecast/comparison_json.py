@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from .across_test_sets import AcrossTestSets
-from .comparison import ArmComparison, Comparison
+from .comparison import ArmComparison, Comparison, split_decisions
 from .curve import Curve
 from .document import Document, interval_document, question_document
 from .equal_performance import Crossing, EqualPerformance
@@ -25,6 +25,7 @@ def comparison_document(
         "model": question.model,
         "comparisons": [_comparison(one) for one in comparisons],
         "across_test_sets": [_across(one) for one in across],
+        "split_decisions": split_decisions(comparisons),
     }
 
 

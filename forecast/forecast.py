@@ -260,11 +260,7 @@ def forecast_curve(
             than the number of annotated cases.
     """
     question = question or Question()
-    if question.reach is not None and question.reach < curve.n_annotated:
-        raise InputError(
-            f"{curve.name}: the cases that could ever be annotated (reach) must be at least the "
-            f"{curve.n_annotated} that are, found {question.reach}."
-        )
+    check_reach(curve, question)
     if len(curve.sizes) < FEWEST_SIZES:
         sizes = ", ".join(map(str, curve.sizes))
         reason = f"{len(curve.sizes)} size(s) trained ({sizes}); a forecast needs at least {FEWEST_SIZES}, better 5."
@@ -293,6 +289,19 @@ def forecast_curve(
         check=check,
         backtest=rolling_origin(curve, question) if backtest and not quick else (),
     )
+
+
+def check_reach(curve: Curve, question: Question) -> None:
+    """Refuse fewer cases that could ever be annotated than are annotated already.
+
+    Raises:
+        InputError: There are fewer.
+    """
+    if question.reach is not None and question.reach < curve.n_annotated:
+        raise InputError(
+            f"{curve.name}: the cases that could ever be annotated (reach) must be at least the "
+            f"{curve.n_annotated} that are, found {question.reach}."
+        )
 
 
 def _posterior(curve: Curve, question: Question, model: str, quick: bool, draws: int) -> Posterior:

@@ -130,11 +130,31 @@ def test_in_and_out_of_distribution(cli: Cli, ct: Path, tmp_path: Path) -> None:
     assert [view["test_set"] for view in across[0]["test_sets"]] == ["test", "external"]
 
 
+def test_test_sets_that_choose_different_arms_are_brought_together(cli: Cli, ct: Path, tmp_path: Path) -> None:
+    external = write(tmp_path / "external.csv", {"2d": 0.9, "3d": 0.6}, test_set="external")
+    ct.write_text(ct.read_text() + "\n".join(external.read_text().splitlines()[1:]) + "\n")
+    result = cli("compare", ct, "--json", tmp_path / "answer.json")
+    assert result.exit_code == 0, result.stderr
+    (words,) = json.loads((tmp_path / "answer.json").read_text())["split_decisions"]
+    assert words.startswith("kidney / dice: 3d on test, 2d on external. No arm is the best on every test set")
+    assert words in " ".join(result.stdout.split())
+
+
+def test_scores_that_are_not_compared_are_named(cli: Cli, ct: Path, tmp_path: Path) -> None:
+    scores = pd.read_csv(ct)
+    both = [scores.assign(metric="dice"), scores.assign(metric="hd95", score=3.5)]
+    pd.concat(both).to_csv(ct, index=False)
+    result = cli("compare", ct)
+    assert result.exit_code == 0, result.stderr
+    assert "Not compared: hd95: not Dice-like." in " ".join(result.stdout.split())
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--arms", "2d,4d"], ["--arms", "'2d,4d'", "2d, 3d"]),
         (["--at", "1000"], ["up to 320", "1000"]),
+        (["--reach", "40"], ["reach", "at least the 80 that are", "40"]),
         (["--arms", ","], ["--arms", "2d, 3d"]),
         (["--per-case", "2d=3"], ["every arm or of none", "3d=..."]),
         (["--spend", "100"], ["--per-case"]),
