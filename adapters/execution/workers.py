@@ -158,10 +158,11 @@ class _Slot:
         self.close()
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        resource_tracker.ensure_running()  # when it starts it lets interrupts through again: not while they are held
-        with environment({**WORKER_ENVIRONMENT, **self._variables}), _interrupts_held():
-            self._process = context.Process(target=_serve, args=(theirs, os.getpid()))
-            self._process.start()
+        with environment({**WORKER_ENVIRONMENT, **self._variables}):
+            resource_tracker.ensure_running()  # it lets interrupts through again when it starts: not while they are held
+            with _interrupts_held():
+                self._process = context.Process(target=_serve, args=(theirs, os.getpid()))
+                self._process.start()
         theirs.close()
         self._connection, self._ready = ours, False
 

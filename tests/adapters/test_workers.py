@@ -153,3 +153,17 @@ def test_the_first_worker_starts_deaf_to_interrupts() -> None:
     found = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
     blocked = int(found.stdout.split()[0], 16)
     assert blocked >> (signal.SIGINT - 1) & 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ends a worker that made a semaphore")
+def test_semaphores_that_ended_workers_leave_behind_are_cleared_away_without_a_word() -> None:
+    semaphore = "import math, multiprocessing; math.kept = multiprocessing.get_context('spawn').Lock()"
+    lines = (
+        "import builtins",
+        "from dicecast.adapters.execution.workers import Task, open_workers",
+        "if __name__ == '__main__':",
+        "    with open_workers([{}]) as workers:",
+        f"        print(len(workers.run([Task('a semaphore', builtins.exec, ({semaphore!r},))]).done))",
+    )
+    found = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert (found.stdout.strip(), found.stderr) == ("1", "")
