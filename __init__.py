@@ -1,11 +1,13 @@
 """Forecast how many annotated cases a segmentation model needs, and what to annotate next.
 
-The public API is pure statistics: from a table of scores to curves, forecasts and recommendations.
+The public API is pure statistics, from a table of scores to curves, forecasts and recommendations, and functions that
+draw them.
 
     scores = validate_scores(pandas.read_csv("scores.csv"))
     for curve in curves_from_scores(scores):
         found = forecast_curve(curve, Question(at=(400,)))
         print(curve.name, found.verdict.reason, recommend(found).reason)
+        plot_curve(found)
 """
 
 from __future__ import annotations
@@ -16,6 +18,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .adapters.figures.campaign import plot_promises
+    from .adapters.figures.comparison import plot_arms, plot_chances
+    from .adapters.figures.cost import plot_cost
+    from .adapters.figures.curve import plot_curve
+    from .adapters.figures.distribution import plot_histogram, plot_size_boxes
+    from .adapters.figures.equal import plot_equal_performance
+    from .adapters.figures.posterior import plot_posterior
+    from .adapters.figures.stability import plot_drop_largest, plot_history
+    from .adapters.figures.volumes import plot_bland_altman, plot_dice_by_volume, plot_regression
     from .forecast.across_test_sets import AcrossTestSets, across_test_sets
     from .forecast.arms import ArmCost
     from .forecast.campaign import Campaign
@@ -70,6 +81,24 @@ _HOMES = {
 }
 """Module of `forecast` that each public name lives in; imported when it is first used."""
 
+_FIGURES = {
+    "plot_arms": "comparison",
+    "plot_bland_altman": "volumes",
+    "plot_chances": "comparison",
+    "plot_cost": "cost",
+    "plot_curve": "curve",
+    "plot_dice_by_volume": "volumes",
+    "plot_drop_largest": "stability",
+    "plot_equal_performance": "equal",
+    "plot_histogram": "distribution",
+    "plot_history": "stability",
+    "plot_posterior": "posterior",
+    "plot_promises": "campaign",
+    "plot_regression": "volumes",
+    "plot_size_boxes": "distribution",
+}
+"""Module of `adapters.figures` that each plotting function lives in; matplotlib is imported when one is called."""
+
 __all__ = [
     "AcrossTestSets",
     "ArmCost",
@@ -97,6 +126,20 @@ __all__ = [
     "forecast_document",
     "gain_draws",
     "least_squares",
+    "plot_arms",
+    "plot_bland_altman",
+    "plot_chances",
+    "plot_cost",
+    "plot_curve",
+    "plot_dice_by_volume",
+    "plot_drop_largest",
+    "plot_equal_performance",
+    "plot_histogram",
+    "plot_history",
+    "plot_posterior",
+    "plot_promises",
+    "plot_regression",
+    "plot_size_boxes",
     "quadrature",
     "recommend",
     "sample_posterior",
@@ -106,9 +149,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name in _HOMES:
+        home = f".forecast.{_HOMES[name]}"
+    elif name in _FIGURES:
+        home = f".adapters.figures.{_FIGURES[name]}"
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".forecast.{_HOMES[name]}", __name__), name)
+    return getattr(importlib.import_module(home, __name__), name)
 
 
 def __dir__() -> list[str]:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from . import __version__
+from .adapters.console import console, tolerate
 from .forecast.errors import DicecastError, InputError
 
 app = typer.Typer(
@@ -167,7 +168,7 @@ def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
 def _fail(message: str, code: int) -> None:
     from .adapters.screen import error_line
 
-    Console(stderr=True, soft_wrap=True, emoji=False).print(error_line(message), highlight=False)
+    console(stderr=True).print(error_line(message), soft_wrap=True)
     raise typer.Exit(code)
 
 
@@ -180,7 +181,7 @@ def _show(report: RenderableType, document: Any, target: str | None) -> None:
         return
     if target is not None:
         write_json(Path(target), document)
-    Console().print(report)
+    console().print(report)
 
 
 def _version(wanted: bool) -> None:
@@ -215,7 +216,7 @@ def demo(
     """Run a complete adaptive study on the built-in renal phantom, with real nnU-Net trainings."""
     from .adapters.demo import run_demo
 
-    run_demo(folder / ("full" if full else "quick"), full=full, jobs=jobs, device=device, console=Console())
+    run_demo(folder / ("full" if full else "quick"), full=full, jobs=jobs, device=device, console=console())
 
 
 @app.command()
@@ -340,7 +341,7 @@ def init(
             "learning_rate": learning_rate,
         },
     )
-    Console().print(starting.initialise(asked, seconds_per_iteration, Console(stderr=True)))
+    console().print(starting.initialise(asked, seconds_per_iteration, console(stderr=True)))
 
 
 @app.command()
@@ -396,7 +397,7 @@ def run(
 
     named = None if gpus is None else whole_numbers(gpus, "gpus", least=0)
     wanted = commands.Wanted(engine, jobs, device, named, runs_per_gpu, retry)
-    _show(*commands.run(study, replay, until_all, wanted, wait, Console(stderr=True)), target)
+    _show(*commands.run(study, replay, until_all, wanted, wait, console(stderr=True)), target)
 
 
 @app.command("forecast")
@@ -475,7 +476,7 @@ def forecast_command(
     if jobs is not None and not quick:
         raise InputError("--jobs goes with --quick.")
     if quick:
-        report, document, cannot_tell = commands.quick_forecast(source, wishes, jobs, Console(stderr=True))
+        report, document, cannot_tell = commands.quick_forecast(source, wishes, jobs, console(stderr=True))
     else:
         report, document, cannot_tell = commands.forecast(source, wishes, stability=stability, figures=figures)
     _show(report, document, target)
@@ -551,6 +552,79 @@ def recommend(
     return 3 if strict and cannot_tell else 0
 
 
+@app.command("report")
+@_guarded
+def report_command(
+    source: SourcePath,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page; an earlier one is replaced.")] = Path(
+        "report.html"
+    ),
+    title: Annotated[str | None, typer.Option(help="Its title.  \\[default: the question]", show_default=False)] = None,
+    cases: Annotated[bool, typer.Option("--cases/--no-cases", help="Pictures of test cases, where images are.")] = True,
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder for every figure as PNG, SVG and PDF.", show_default=False)
+    ] = None,
+    left: Left = None,
+    per_case: Annotated[
+        str | None,
+        typer.Option(help="Cost of annotating a case; per arm: scratch=300,assisted=5", show_default=False),
+    ] = None,
+    per_round: PerRound = None,
+    unit: Unit = None,
+    budget: Annotated[float | None, typer.Option(help="What is left to spend.", show_default=False)] = None,
+    target_score: Annotated[
+        float | None,
+        typer.Option("--target", help="Score to reach, instead of the plateau.", show_default=False),
+    ] = None,
+    per_point: PerPoint = None,
+    at: Annotated[str | None, typer.Option(help="Sizes to forecast the score at: 400,800", show_default=False)] = None,
+    level: Level = None,
+    eps: Eps = None,
+    seed: Seed = None,
+    annotated: Annotated_ = None,
+    family: Family = None,
+    scope: Scope = None,
+    arm: Arm = None,
+    structure: Structure = None,
+    metric: Metric = None,
+    test_set: TestSet = None,
+    stratum: Stratum = None,
+    target: Json = None,
+    strict: Strict = False,
+) -> int:
+    """Write one self-contained page: the answer, an explorer, figures, pictures of cases, methods, tables."""
+    from .adapters import commands
+    from .adapters.html import command
+
+    wishes = commands.Wishes(
+        at=at,
+        target=target_score,
+        level=level,
+        eps=eps,
+        seed=seed,
+        annotated=annotated,
+        family=family,
+        scope=scope,
+        arm=arm,
+        structure=structure,
+        metric=metric,
+        test_set=test_set,
+        stratum=stratum,
+    )
+    asked = commands.Asked(
+        goal=commands.goal_of(target_score, per_point),
+        per_case=commands.numbers_by_arm(per_case, "per-case"),
+        per_round=per_round,
+        unit=unit,
+        budget=budget,
+        left=left,
+    )
+    options = command.PageOptions(output, title, cases, figures)
+    report, document, cannot_tell = command.report(source, wishes, asked, options, console(stderr=True))
+    _show(report, document, target)
+    return 3 if strict and cannot_tell else 0
+
+
 @app.command()
 @_guarded
 def simulate(
@@ -595,7 +669,7 @@ def simulate(
     arm: Arm = None,
     structure: Structure = None,
     figure: Annotated[
-        Path | None, typer.Option(help="Write a figure: FIGURE.svg and FIGURE.png.", show_default=False)
+        Path | None, typer.Option(help="Write a figure: FIGURE.svg, .png and .pdf.", show_default=False)
     ] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes.  \\[default: one per core]", show_default=False)] = None,
     target: Json = None,
@@ -674,7 +748,8 @@ def compare(
     test_set: TestSet = None,
     stratum: Stratum = None,
     figures: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also draw the comparison, as SVG and PNG.", show_default=False)
+        Path | None,
+        typer.Option(metavar="DIR", help="Also draw the comparison, as SVG, PNG and PDF.", show_default=False),
     ] = None,
     target: Json = None,
     strict: Strict = False,
@@ -728,7 +803,7 @@ def agreement_command(
         typer.Option(help="What sizes and annotators are compared by.  \\[default: dice]", show_default=False),
     ] = None,
     figures: Annotated[
-        Path | None, typer.Option(help="Also write figures (SVG and PNG) into this folder.", show_default=False)
+        Path | None, typer.Option(help="Also write figures (SVG, PNG and PDF) into this folder.", show_default=False)
     ] = None,
     target: Json = None,
 ) -> None:
@@ -737,7 +812,7 @@ def agreement_command(
     from .adapters.sources import Wishes
 
     wishes = Wishes(arm=arm, structure=structure, metric=metric, test_set=test_set, stratum=stratum)
-    _show(*agreement(source, wishes, n, draw, figures, Console(stderr=True)), target)
+    _show(*agreement(source, wishes, n, draw, figures, console(stderr=True)), target)
 
 
 @app.command()
@@ -755,7 +830,7 @@ def status(
     if watch and target is not None:
         raise InputError("--watch and --json do not go together: give one.")
     if watch:
-        study_commands.watch_status(study, Console())
+        study_commands.watch_status(study, console())
         return
     _show(*study_commands.status(study), target)
 
@@ -821,7 +896,7 @@ def example(
     """Write or fetch an example dataset in nnU-Net raw layout."""
     from .adapters import data_commands
 
-    Console().print(data_commands.example(name, folder, cases, seed, archive))
+    console().print(data_commands.example(name, folder, cases, seed, archive))
 
 
 @app.command()
@@ -833,7 +908,7 @@ def convert(
     """Convert a Medical Segmentation Decathlon task to nnU-Net raw layout, by nnU-Net's own tool."""
     from .adapters import data_commands
 
-    Console().print(data_commands.convert(task, folder))
+    console().print(data_commands.convert(task, folder))
 
 
 @app.command("import")
@@ -859,11 +934,12 @@ def import_command(
     """Gather the scores of finished nnU-Net results (summary.json) in a scores CSV."""
     from .adapters import data_commands
 
-    Console().print(data_commands.import_results(folders, output, n, arms, dataset_json, force=force))
+    console().print(data_commands.import_results(folders, output, n, arms, dataset_json, force=force))
 
 
 def main() -> None:
     """Entry point of the console script."""
+    tolerate()
     app()
 
 

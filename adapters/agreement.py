@@ -18,9 +18,9 @@ from ..forecast.errors import InputError
 from ..forecast.forecast import Question
 from ..forecast.run_agreement import RunAgreement, SizesCompared, run_agreement, scores_by_size, sizes_compared
 from ..forecast.scores import CROSS_VALIDATION, KEY, TEST, TEXT_DEFAULTS
-from .agreement_figures import size_boxes_figure, write_agreement_figures
 from .agreement_report import agreement_block
-from .figures import file_name
+from .figures.agreement import write_agreement_figures, write_size_boxes
+from .figures.canvas import file_name
 from .nnunet.scoring import annotated_by
 from .progress import progress_bars
 from .run_scores import annotator_ceilings
@@ -45,6 +45,8 @@ class Agreement:
     """The largest size against smaller ones; its note says why there are none."""
     by_size: pd.DataFrame | None
     """Scores by test case and size; None where sizes were not scored on the same cases."""
+    by_stratum: Mapping[str, pd.DataFrame]
+    """The same of every stratum, where the whole test set is looked at and has several."""
     annotators: tuple[AgainstAnnotator, ...]
     ceiling: AnnotatorCeiling | None
     """How well annotators agree among themselves."""
@@ -69,6 +71,38 @@ class Agreement:
             "annotators": [document_of(one) for one in self.annotators],
             "ceiling": None if self.ceiling is None else self.ceiling.document(),
         }
+
+
+@dataclass(frozen=True)
+class Agreements:
+    """What is known of every arm and structure."""
+
+    found: list[Agreement]
+    metric: str
+    """That sizes and annotators are compared by."""
+    question: Question
+    notes: list[str]
+    """What was left out, in words."""
+
+
+def agreements(source: Path, wishes: Wishes, n: int | None = None, draw: int | None = None) -> Agreements:
+    """Read a source case by case; arguments and errors as `agreement`."""
+    scores, study, notes = source_scores(source)
+    seed = 0 if study is None else study.settings.study.seed
+    question = Question(seed=first_of(wishes.seed, seed), level=first_of(wishes.level, LEVEL))
+    for column, wanted in (("arm", wishes.arm), ("structure", wishes.structure), ("draw", draw)):
+        scores = only(scores, column, wanted, source)
+    rows = _test_cases(scores, wishes, source)
+    only(rows, "n_cases", n, source)
+    only(rows, "metric", wishes.metric, source)
+    single = rows["metric"].iloc[0] if rows["metric"].nunique() == 1 else "dice"
+    metric = wishes.metric or str(single)
+    ceilings = {} if study is None else annotator_ceilings(study, question.level, question.seed)
+    try:
+        found = list(_agreements(rows, scores, n, metric, question, ceilings))
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    return Agreements(found, metric, question, [*notes, *_left_out(scores, rows, found, n)])
 
 
 def agreement(
@@ -96,22 +130,8 @@ def agreement(
     Raises:
         InputError: Nothing to read, no scores per test case, or nothing of what was wished for.
     """
-    scores, study, notes = source_scores(source)
-    seed = 0 if study is None else study.settings.study.seed
-    question = Question(seed=first_of(wishes.seed, seed), level=first_of(wishes.level, LEVEL))
-    for column, wanted in (("arm", wishes.arm), ("structure", wishes.structure), ("draw", draw)):
-        scores = only(scores, column, wanted, source)
-    rows = _test_cases(scores, wishes, source)
-    only(rows, "n_cases", n, source)
-    only(rows, "metric", wishes.metric, source)
-    single = rows["metric"].iloc[0] if rows["metric"].nunique() == 1 else "dice"
-    metric = wishes.metric or str(single)
-    ceilings = {} if study is None else annotator_ceilings(study, question.level, question.seed)
-    try:
-        found = list(_agreements(rows, scores, n, metric, question, ceilings))
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
-    notes = [*notes, *_left_out(scores, rows, found, n)]
+    told = agreements(source, wishes, n, draw)
+    found, metric, question = told.found, told.metric, told.question
     report = [agreement_block(one.name, one.run, one.sizes, one.annotators, one.ceiling) for one in found]
     if figures is not None:
         written = write_figures_of(found, metric, figures, console)
@@ -123,9 +143,9 @@ def agreement(
         "metric": metric,
         "draw": draw,
         "runs": [one.document() for one in found],
-        "notes": notes,
+        "notes": told.notes,
     }
-    return Group(*report, *(Text(f"{words.rstrip('.')}.", "dim") for words in notes)), document
+    return Group(*report, *(Text(f"{words.rstrip('.')}.", "dim") for words in told.notes)), document
 
 
 def _test_cases(scores: pd.DataFrame, wishes: Wishes, source: Path) -> pd.DataFrame:
@@ -185,6 +205,7 @@ def _agreements(
             arm=f"{arm} (protocol {protocol or 'unnamed'})" if several else arm,
             sizes=_sizes(own, run, metric, question),
             by_size=_by_size(own, run, metric),
+            by_stratum=_by_stratum(same, run, metric) if whole else {},
             annotators=_annotators(same, run, metric) if whole else (),
             ceiling=ceilings.get(structure) if whole else None,
         )
@@ -217,6 +238,14 @@ def _by_size(rows: pd.DataFrame, run: RunAgreement, metric: str) -> pd.DataFrame
     if _comparable(rows, run, metric):
         return None
     return scores_by_size(rows, run.arm, run.structure, metric, test_set=run.test_set, stratum=run.stratum)
+
+
+def _by_stratum(scores: pd.DataFrame, run: RunAgreement, metric: str) -> dict[str, pd.DataFrame]:
+    """Scores by test case and size of every stratum; nothing of fewer than two."""
+    rows = scores[(scores["test_set"] == TEST) & (scores["metric"] == metric) & (scores["case"] != "")]
+    strata = [str(name) for name in rows["stratum"].unique() if name != WHOLE]
+    found = {name: scores_by_size(rows, run.arm, run.structure, metric, stratum=name) for name in strata}
+    return found if len(found) > 1 else {}
 
 
 def _annotators(scores: pd.DataFrame, run: RunAgreement, metric: str) -> tuple[AgainstAnnotator, ...]:
@@ -274,11 +303,15 @@ def _drawn(found: Sequence[Agreement], metric: str, folder: Path) -> Iterator[li
     several = len({(one.run.arm, one.run.structure) for one in found}) < len(found)
     for one in found:
         own = folder / file_name(one.protocol or "unnamed") if several else folder
-        yield write_agreement_figures(one.run, own)
+        written = write_agreement_figures(one.run, own)
+        if any(len(table.dropna()) for table in one.by_stratum.values()):
+            path = own / file_name("-".join([one.run.arm, one.run.structure, metric, "by-stratum"]))
+            written += write_size_boxes(one.by_stratum, metric, path, f"{one.name}, by stratum")
+        yield written
     for structure in dict.fromkeys(one.run.structure for one in found):
         shown = [one for one in found if one.run.structure == structure]
         tables = {one.arm: one.by_size for one in shown if one.by_size is not None}
         if any(len(table.dropna()) for table in tables.values()):
             parts = [structure, *shown[0].extra]
             path = folder / file_name("-".join([*parts, metric, "by-size"]))
-            yield size_boxes_figure(tables, metric, path, " / ".join(parts))
+            yield write_size_boxes(tables, metric, path, " / ".join(parts))

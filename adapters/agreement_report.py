@@ -6,15 +6,15 @@ import math
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from ..forecast.agreement import BlandAltman, ConfidenceInterval
 from ..forecast.annotators import AgainstAnnotator, AnnotatorCeiling
 from ..forecast.run_agreement import MetricSummary, RunAgreement, SizesCompared
+from ..forecast.words import level_words
 from .score_tables import NOT_AVERAGED, metric_words
-from .screen import plain_table, score_words
+from .screen import Heading, note, plain_table, score_words
 
 LIMITS = ("bias", "SD of the differences", "lower limit of agreement", "upper limit of agreement", "cases")
 """Rows of a Bland-Altman table."""
@@ -38,7 +38,7 @@ def _parts(
     annotators: Sequence[AgainstAnnotator],
     ceiling: AnnotatorCeiling | None,
 ) -> Iterator[RenderableType]:
-    yield Rule(Text(f"{name} at {run.n} cases", "bold"), align="left")
+    yield Heading(f"{name} at {run.n} cases")
     yield Text(_counts(run))
     yield Text("")
     yield _metrics_table(run)
@@ -54,7 +54,7 @@ def _parts(
     notes = [*run.messages, *([f"sizes: {sizes.note}"] if sizes.note else [])]
     notes += [f"annotators: {ceiling.note}"] if ceiling is not None and ceiling.note else []
     if notes:
-        yield from (Text.assemble(("· ", "dim"), f"{note}.") for note in notes)
+        yield from (note(f"{words}.") for words in notes)
         yield Text("")
 
 
@@ -101,7 +101,7 @@ def _volumes(run: RunAgreement) -> Iterator[RenderableType]:
     if run.bland_altman is None or run.bland_altman_percent is None or run.bland_altman.n == 0:
         return
     both = (run.bland_altman, run.bland_altman_percent)
-    level = next((f" [{one.bias_ci.level:.0%} CI (t)]" for one in both if one.bias_ci), "")
+    level = next((f" [{level_words(one.bias_ci.level)} CI (t)]" for one in both if one.bias_ci), "")
     yield Text(f"Volumes, predicted minus reference{level}", "bold")
     of = both[1].definition.partition("% of ")[2]
     table = plain_table("", "Bland-Altman", "mL", f"% of {of}", narrow=True)
@@ -151,7 +151,9 @@ def _sizes(found: SizesCompared) -> Iterator[RenderableType]:
     left_out = f", {found.left_out} left out" if found.left_out else ""
     largest, cases = found.tests[0].n_reference, len(found.cases)
     yield Text(f"{_metric(found.metric)}: {largest} cases minus fewer, same {cases} test cases{left_out}", "bold")
-    level = next((f"{test.paired.mean_ci.level:.0%} CI (t)" for test in found.tests if test.paired.mean_ci), "")
+    level = next(
+        (f"{level_words(test.paired.mean_ci.level)} CI (t)" for test in found.tests if test.paired.mean_ci), ""
+    )
     columns = ("minus", "mean", level, "p, paired t", "Holm", "p, Wilcoxon", "Holm")
     table = plain_table("", *columns, narrow=True)
     digits = _digits(metric_words(found.metric)[1], *(test.paired.mean for test in found.tests))
@@ -177,7 +179,9 @@ def _annotators(found: Sequence[AgainstAnnotator], metric: str) -> Iterator[Rend
 
 def _ceiling(found: AnnotatorCeiling) -> Iterator[RenderableType]:
     """How well annotators agree among themselves."""
-    level = next((f"[{one.ci.level:.0%} CI (bootstrap)]" for one in (found.between, found.with_majority) if one.ci), "")
+    level = next(
+        (f"[{level_words(one.ci.level)} CI (bootstrap)]" for one in (found.between, found.with_majority) if one.ci), ""
+    )
     table = plain_table("", "annotators against", f"mean Dice {level}".strip(), "cases", narrow=True)
     for name, one in (("each other", found.between), ("the majority, which each is a part of", found.with_majority)):
         table.add_row(name, f"{score_words(one.mean)}{_ends(one.ci, 3)}", str(one.cases))

@@ -44,8 +44,7 @@ def read_arms(texts: Sequence[str], wishes: Wishes) -> Arms:
     """
     named = [_named(text) for text in texts]
     if len(named) == 1:
-        source = read_source(named[0][1], wishes)
-        return Arms(source.curves, source.question, _costs(source), _unit([source]), source.not_forecast, source.notes)
+        return arms_of_source(read_source(named[0][1], wishes))
     names = [name for name, _ in named]
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
@@ -74,6 +73,11 @@ def read_arms(texts: Sequence[str], wishes: Wishes) -> Arms:
         notes.append("Test cases of the same name are taken for the same patients, whatever source they come from.")
     not_compared = [f"{name}: {words}" for name, one in sources.items() for words in one.not_forecast]
     return Arms(shared, question, costs, _unit(list(sources.values())), not_compared, notes + lost)
+
+
+def arms_of_source(source: Source) -> Arms:
+    """The arms of a source that was read."""
+    return Arms(source.curves, source.question, _costs(source), _unit([source]), source.not_forecast, source.notes)
 
 
 def _check_names(renamed: Mapping[str, Mapping[str, str]]) -> None:

@@ -13,7 +13,6 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from .. import __version__
-from ..forecast.costs import Costs
 from ..forecast.curve import Curve
 from ..forecast.document import curve_document, forecast_document
 from ..forecast.errors import InputError
@@ -22,24 +21,24 @@ from ..forecast.goal import PLATEAU, TARGET, VALUE, Goal
 from ..forecast.guess import Guess, truths_of
 from ..forecast.justification import justification
 from ..forecast.quadrature import DRAWS, quadrature
-from ..forecast.recommendation import Situation, recommend_all
 from ..forecast.simulation import Terms, Truth
 from ..forecast.stability import DropLargest, drop_largest
 from . import conclusion
 from .conclusion import Asked as Asked
 from .conclusion import Round, conclude
+from .curves_report import others_table, quick_report
+from .decisions import check_arms, check_numbers, decide
 from .execution_section import ENGINES
-from .figures import write_figures
+from .figures.write import Pictured, pictured_round, write_figures
 from .files import write_text
-from .forecast_report import forecast_report, others_table, quick_report, stability_report
+from .forecast_report import forecast_report, stability_report
 from .loop import Pending, RunOptions, run_study
 from .parallel import mapped
 from .places import Wanted as Wanted
 from .progress import run_display
 from .protocol import protocol_words
 from .round_report import history_table, promises_table, recommendation_panel, round_report, schedule_table
-from .run_scores import mean_ceilings
-from .screen import as_text
+from .screen import DOUBT, as_text
 from .simulate import Simulated as Simulated
 from .simulate import simulate as run_simulation
 from .sources import Wishes as Wishes
@@ -92,7 +91,7 @@ def pending_report(pending: Pending) -> RenderableType:
     words = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     lines = [Text(f"{len(standing.specs)} pilot runs: {words}.", "bold")]
     lines += [Text(str(error), "red") for _, error in standing.failed[:MOST_FILES]]
-    lines += [Text(str(standing.refused), "yellow")] if standing.refused is not None else []
+    lines += [Text(str(standing.refused), DOUBT)] if standing.refused is not None else []
     options = pending.options
     chosen = "" if pending.study.settings.execution.engine == "slurm" else " --engine slurm"
     chosen += " --replay" * options.replay + " --until-all" * options.until_all
@@ -122,13 +121,13 @@ def keep_report(result: Round) -> RenderableType:
     report = round_report(result, protocol_words(study))
     write_text(study.folder / "report.txt", as_text(report))
     write_csv(result.scores, study.folder / "scores.csv")
-    drawn = [*result.forecasts, *result.others]
-    figures = write_figures(drawn, study.folder / "figures", result.history, mean_ceilings(study))
+    figures = write_figures(pictured_round(result), study.folder / "figures")
     places = [Text(f"Report: {study.folder / 'report.txt'}; all scores: {study.folder / 'scores.csv'}", "dim")]
     if figures:
         places.append(Text(f"Figures: {study.folder / 'figures'}", "dim"))
-    again = f"dicecast forecast {shlex.quote(str(study.folder))}"
-    places.append(Text(f"Rounds: {study.folder / 'rounds'}; refit at any time with: {again}", "dim"))
+    folder = shlex.quote(str(study.folder))
+    places.append(Text(f"Rounds: {study.folder / 'rounds'}; refit at any time with: dicecast forecast {folder}", "dim"))
+    places.append(Text(f"A page with everything, for any browser: dicecast report {folder}", "dim"))
     return Group(report, *places)
 
 
@@ -166,10 +165,11 @@ def forecast(
     forecasts = result.forecasts if result else [forecast_curve(curve, question) for curve in read.curves]
     document = forecast_document(forecasts, question, __version__)
     parts: list[RenderableType] = []
+    refits: dict[str, DropLargest] = {}
     for i, (found, entry) in enumerate(zip(forecasts, document["curves"], strict=True)):
         parts.append(forecast_report(found))
         if stability and len(found.curve.sizes) >= FEWEST_SIZES:
-            dropped = drop_largest(found.curve, question)
+            dropped = refits[found.curve.name] = drop_largest(found.curve, question)
             parts.append(stability_report(dropped, question.level))
             entry["stability"] = _stability(dropped)
         if stability and result and len(result.history[i]) > 1:
@@ -185,12 +185,11 @@ def forecast(
     if read.study is not None:
         parts.append(Text(f"The forecast holds for the pilots' protocol: {protocol_words(read.study)}.", "dim"))
     if figures is not None:
-        written = write_figures(
-            [*forecasts, *(result.others if result else [])],
-            figures,
-            result.history if result else (),
-            {} if result is None else mean_ceilings(result.study),
-        )
+        if result is not None:
+            drawn = pictured_round(result, refits)
+        else:
+            drawn = [Pictured(one, dropped=refits.get(one.curve.name)) for one in forecasts]
+        written = write_figures(drawn, figures)
         parts.append(Text(f"Figures: {files_words(written, figures)}", "dim"))
     return Group(*parts), document, all(_untold(found) for found in forecasts)
 
@@ -201,15 +200,9 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
     Returns:
         Report, document, and whether the answer is CANNOT TELL.
     """
-    for name in ("left", "rounds_left", "look_ahead"):
-        value, least = getattr(asked, name), 1 if name == "look_ahead" else 0
-        if value is not None and value < least:
-            raise InputError(f"--{name.replace('_', '-')} must be >= {least}, found {value}.")
+    check_numbers(asked)
     read = read_source(source, dataclasses.replace(wishes, left=asked.left, deciding=True))
-    arms = sorted({curve.arm for curve in read.curves})
-    unknown = [arm for arm in asked.per_case if arm and arm not in arms]
-    if unknown:
-        raise InputError(f"--per-case: unknown arm {unknown[0]!r}: there is {', '.join(arms)}.")
+    check_arms(asked, read.curves)
     if read.study is not None and wishes.plain:
         result = conclude(read.study, question=read.question, asked=asked, quick=True)
         decision, each = result.recommendation, result.each
@@ -217,18 +210,7 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
         kept = result.outcomes
     else:
         forecasts = [forecast_curve(curve, read.question, quick=True, draws=DRAWS) for curve in read.curves]
-        situations = [
-            Situation(
-                goal=asked.goal,
-                left=asked.left,
-                costs=conclusion.with_asked(Costs(runs=int(curve.draws[-1]) * len(arms)), curve.arm, asked),
-                rounds_left=asked.rounds_left,
-                draws=int(curve.draws[-1]),
-                look_ahead=asked.look_ahead,
-            )
-            for curve in read.curves
-        ]
-        decision, each = recommend_all(forecasts, situations)
+        decision, each = decide(forecasts, asked)
         deciding = next(one for one in forecasts if one.curve.name == decision.curve)
         answer = {**decision.document(), "justification": justification(deciding, decision, __version__)}
         kept = []

@@ -21,8 +21,9 @@ from ..forecast.forecast import Question
 from ..forecast.prior import AVERAGE
 from .arm_sources import Arms, read_arms
 from .commands import files_words, numbers_by_arm
-from .comparison_figures import comparison_figures
 from .comparison_report import across_report, comparison_report
+from .figures.comparison import left_out_words, write_comparison_figures
+from .screen import DOUBT, note
 from .sources import Wishes
 
 
@@ -63,12 +64,13 @@ def compare(
     document = comparison_document(found, read.question, __version__, across)
     parts = [comparison_report(one) for one in found]
     parts += [across_report(across, read.question)] if across else []
-    parts += [Text(words, "yellow") for words in split_decisions(found)]
+    parts += [Text(words, DOUBT) for words in split_decisions(found)]
     parts += [Text(f"Not compared: {words}.", "dim") for words in read.not_compared]
-    parts += [Text(f"· {words}", "dim") for words in [_basis(read.question), *read.notes]]
+    parts += [note(words) for words in [_basis(read.question), *read.notes]]
     if figures is not None:
-        written = comparison_figures(found, figures, read.question.level)
+        written = write_comparison_figures(found, figures)
         parts.append(Text(f"Figures: {files_words(written, figures)}", "dim"))
+        parts += [Text(f"{words}.", "dim") for words in map(left_out_words, found) if words]
     return Group(*parts), document, all(one.arm is None for one in found)
 
 
@@ -76,7 +78,10 @@ def _basis(question: Question) -> str:
     """What the numbers are of."""
     of = "the weighted average of families" if question.model == AVERAGE else f"the family {question.model}"
     whose = "all patients" if question.scope == "population" else "the mean on this test set"
-    return f"curves of {of}, without its misfit; for {whose}."
+    return (
+        f"expected scores are those of smooth curves ({of}), for {whose}; how far real scores stray from any smooth "
+        "curve, which a forecast adds as its misfit, is left out: arms are compared by their curves."
+    )
 
 
 def _wanted(curves: list[Curve], arms: str | None, sources: Sequence[str]) -> list[Curve]:

@@ -11,6 +11,7 @@ from . import loop
 from .commands import keep_report
 from .conclusion import Round
 from .examples.phantom import write_phantom
+from .html.command import keep_page
 from .initialise import create_study
 from .new_study import NewStudy, TrainingKeys
 from .nnunet import require_nnunet
@@ -33,6 +34,8 @@ class DemoPlan:
     arm_training: dict[str, TrainingKeys]
 
 
+TITLE = "Renal phantom: how many annotated cases are enough?"
+"""Of the demo's page."""
 TRAINING: TrainingKeys = {
     "epochs": 30,
     "iterations": 20,
@@ -70,6 +73,7 @@ def run_demo(folder: Path, *, full: bool, jobs: int | None, device: str | None, 
         result = loop.run_study(study, loop.RunOptions(replay=True, wanted=wanted), watchers)
     assert isinstance(result, Round)  # on this machine trainings are waited for
     console.print(keep_report(result))
+    console.print(keep_page(result, console, TITLE), soft_wrap=True)
 
 
 def _study(folder: Path, plan: DemoPlan) -> Study:

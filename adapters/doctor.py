@@ -19,6 +19,7 @@ from ..forecast.errors import DicecastError
 from .examples.phantom import write_phantom
 from .execution.slots import cores
 from .files import read_json
+from .fitted_table import FittedTable
 from .initialise import create_study
 from .loop import RunOptions, Watchers, run_study
 from .new_study import NewStudy
@@ -27,7 +28,7 @@ from .nnunet.checks import check_cases
 from .nnunet.dataset import read_dataset
 from .places import Wanted
 from .run_folders import run_folder
-from .screen import PlainTable
+from .screen import DOUBT
 
 PACKAGES = ("numpy", "scipy", "pandas", "lmfit", "emcee", "rich", "typer", "matplotlib", "torch", "nnunetv2")
 
@@ -119,7 +120,7 @@ def _benchmark(device: str) -> dict[str, float]:
 
 
 def _report(found: dict[str, Any], problems: list[str]) -> RenderableType:
-    table = PlainTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table = FittedTable(show_header=False)
     table.add_row("dicecast", f"{found['dicecast']} on Python {found['python']}")
     missing = [name for name, version in found["packages"].items() if version is None]
     table.add_row("packages", ", ".join(f"{n} {v}" for n, v in found["packages"].items() if v))
@@ -141,9 +142,9 @@ def _report(found: dict[str, Any], problems: list[str]) -> RenderableType:
     lines: list[RenderableType] = [table]
     if {"torch", "nnunetv2"} & set(missing):
         lines.append(
-            Text("Training is not possible here: pip install 'dicecast[nnunet]'. Forecasting a CSV is.", "yellow")
+            Text("Training is not possible here: pip install 'dicecast[nnunet]'. Forecasting a CSV is.", DOUBT)
         )
-    lines += [Text(f"warning: {w}", "yellow") for w in (dataset or {}).get("warnings", [])[:10]]
+    lines += [Text(f"warning: {w}", DOUBT) for w in (dataset or {}).get("warnings", [])[:10]]
     lines += [Text(f"problem: {problem}", "red") for problem in problems]
     if not problems:
         lines.append(Text("No problems found.", "green"))

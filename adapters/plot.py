@@ -7,6 +7,7 @@ from rich.text import Text
 
 from ..forecast.forecast import Forecast
 from ..forecast.types import FloatArray
+from ..forecast.words import level_words
 
 BAND, MEDIAN, DRAW, MEAN, NOW = "░", "─", "·", "●", "┊"
 
@@ -37,16 +38,16 @@ def curve_plot(forecast: Forecast, width: int = 72, height: int = 14) -> Text:
     cells = [[(" ", "")] * columns for _ in range(height)]
     for x in range(columns):
         for y in range(max(row(hi[x]), 0), min(row(lo[x]), height - 1) + 1):
-            cells[y][x] = (BAND, "blue")
+            cells[y][x] = (BAND, "cyan")
         if 0 <= row(mid[x]) < height:
-            cells[row(mid[x])][x] = (MEDIAN, "bold blue")
+            cells[row(mid[x])][x] = (MEDIAN, "bold cyan")
     now = round(curve.n_annotated / last * (columns - 1))
     for y in range(height):
         if cells[y][now][0] == " ":
             cells[y][now] = (NOW, "dim")
     for marks, symbol, style in (
-        (zip(curve.n, curve.y, strict=True), DRAW, "yellow"),
-        (zip(curve.sizes, curve.observed, strict=True), MEAN, "bold yellow"),
+        (zip(curve.n, curve.y, strict=True), DRAW, "magenta"),
+        (zip(curve.sizes, curve.observed, strict=True), MEAN, "bold magenta"),
     ):
         for n, score in marks:
             cells[min(max(row(score), 0), height - 1)][round(n / last * (columns - 1))] = (symbol, style)
@@ -86,6 +87,7 @@ def _assemble(
         start = min(8 + round(share * (columns - 1)), columns + 8 - len(label))
         ticks[start : start + len(label)] = label
     text.append("".join(ticks).rstrip() + " cases\n", "dim")
-    legend = f"{MEAN} mean {metric}  {DRAW} one draw  {MEDIAN} posterior median  {BAND} {level:.0%} interval  {NOW} now"
+    band = f"{level_words(level)} interval"
+    legend = f"{MEAN} mean {metric}  {DRAW} one draw  {MEDIAN} posterior median  {BAND} {band}  {NOW} now"
     text.append(" " * 7 + legend, "dim")
     return text

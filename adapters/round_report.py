@@ -15,15 +15,18 @@ from ..forecast.goal import PLATEAU, TARGET, VALUE, Goal
 from ..forecast.promises import PromiseOutcome
 from ..forecast.recommendation import Recommendation
 from ..forecast.stability import RoundSummary
+from ..forecast.words import amount_words, chance_words, level_words
 from .conclusion import Round
+from .curves_report import others_table
 from .findings import FalsePositives, ScheduleCheck
-from .forecast_report import forecast_report, others_table
+from .forecast_report import forecast_report
+from .prose import Prose
 from .score_tables import score_tables
-from .screen import plain_table, score_words, size_words
+from .screen import BAD, DOUBT, GOING, GOOD, ends_words, interval_words, plain_table, score_words, size_words
 
 MOST_CASES = 20
 """Case ids a recommendation lists."""
-CODE_STYLE = {"annotate": "cyan", "train_pilots": "yellow", "cannot_tell": "red"}
+CODE_STYLE = {"annotate": GOING, "train_pilots": DOUBT, "cannot_tell": BAD}
 CODE_WORDS = {
     "stop_plateau": "STOP: further cases add too little",
     "stop_stable": "STOP: the forecast is stable",
@@ -36,11 +39,11 @@ CODE_WORDS = {
 
 def history_table(history: Sequence[RoundSummary]) -> Table:
     """How the forecast moved from round to round, with its intervals."""
-    level = f"[{history[-1].gain.level:.0%}]"
+    level = f"[{level_words(history[-1].gain.level)}]"
     columns = ("round", "annotated", "DM", level, "n*", level, "reachable gain", level)
     table = plain_table("Round by round", *columns)
     for one in history:
-        ends = (f"[{score_words(found.lo)}, {score_words(found.hi)}]" for found in (one.dm, one.gain))
+        ends = (ends_words(found) for found in (one.dm, one.gain))
         median, size_ends = size_words(one.plateau)
         dm = (score_words(one.dm.median), next(ends))
         gain = (score_words(one.gain.median), next(ends))
@@ -52,7 +55,7 @@ def promises_table(curves: Sequence[str], outcomes: Sequence[Sequence[PromiseOut
     """What was promised for the score after each batch, and what came of it: the campaign's own calibration."""
     every = [(name, one) for name, found in zip(curves, outcomes, strict=True) for one in found]
     level = every[0][1].promise.interval.level
-    columns = ("curve", "annotated", "promised", f"[{level:.0%}]", "observed", "")
+    columns = ("curve", "annotated", "promised", f"[{level_words(level)}]", "observed", "")
     table = plain_table("Promises and outcomes", *columns)
     for name, one in every:
         found = one.promise.interval
@@ -60,12 +63,13 @@ def promises_table(curves: Sequence[str], outcomes: Sequence[Sequence[PromiseOut
             name,
             f"{one.n_before} -> {one.promise.n}",
             score_words(found.median),
-            f"[{score_words(found.lo)}, {score_words(found.hi)}]",
+            ends_words(found),
             score_words(one.observed),
             "held" if one.held else "MISSED",
         )
     held = sum(one.held for _, one in every)
-    return Group(table, Text(f"{held} of {len(every)} promises held ({level:.0%} expected in the long run).", "dim"))
+    words = f"{held} of {len(every)} promises held ({level_words(level)} expected in the long run)."
+    return Group(table, Text(words, "dim"))
 
 
 def schedule_table(checks: Sequence[ScheduleCheck], eps: float) -> RenderableType:
@@ -103,44 +107,54 @@ def absent_table(found: Sequence[FalsePositives]) -> Table:
     return table
 
 
-def _sentence(found: Recommendation) -> str:
-    """The reason with a capital, unless it begins with the curve's name."""
-    reason = found.reason
-    return reason if reason.startswith(found.curve) else reason[:1].upper() + reason[1:]
-
-
 def recommendation_panel(
     found: Recommendation, each: Sequence[Recommendation] = (), cases: Sequence[str] = ()
 ) -> RenderableType:
     """The decision and its reason, what the other curves say, and which cases to annotate."""
-    style = CODE_STYLE.get(found.code, "green")
-    lines: list[RenderableType] = [Text(_decision_words(found), f"bold {style}"), Text(_sentence(found))]
+    style = CODE_STYLE.get(found.code, GOOD)
+    lines: list[RenderableType] = [Text(decision_words(found), f"bold {style}"), *map(Prose, _sure_words(found))]
+    lines.append(Prose(sentence(found)))
     if found.promise is not None:
         expected, draws = found.promise.interval, found.promise.draws
         lines.append(
-            Text(
-                f"Expect {score_words(expected.median)} [{score_words(expected.lo)}, {score_words(expected.hi)}] with "
-                f"{found.promise.n} cases ({expected.level:.0%} interval of the mean of {draws} "
-                f"draw{'' if draws == 1 else 's'}, {found.curve})."
+            Prose(
+                f"Expect {interval_words(expected)} with {found.promise.n} cases ({level_words(expected.level)} "
+                f"interval of the mean of {draws} draw{'' if draws == 1 else 's'}, {found.curve})."
             )
         )
     if found.cost is not None:
         lines.append(Text(f"Cost: {_cost_words(found.cost)}."))
-    if len(each) > 1:
-        for one in each:
-            batch = f" {one.batch}" if one.code == "annotate" else ""
-            goal = "" if one.goal == found.goal else f" ({_goal_words(one.goal)})"
-            chance = "" if one.p_suffices is None else f", suffices with probability {one.p_suffices:.2f}"
-            lines.append(Text(f"  {one.curve}: {one.code.replace('_', ' ')}{batch}{goal}{chance}", "dim"))
     if cases:
         rest = "" if len(cases) <= MOST_CASES else f" and {len(cases) - MOST_CASES} more (--json lists all)"
         lines.append(Text(f"Annotate next: {', '.join(cases[:MOST_CASES])}{rest}."))
+    if len(each) > 1:
+        lines += [Text(""), _each_table(found, each)]
     return Panel(Group(*lines), title="Recommendation", title_align="left", border_style=style)
 
 
-def _decision_words(found: Recommendation) -> str:
+def _each_table(found: Recommendation, each: Sequence[Recommendation]) -> Table:
+    """What every curve says on its own."""
+    goals = len({one.goal for one in each}) > 1
+    columns = ["", *(["goal"] if goals else []), "decision", "chance that it suffices"]
+    table = plain_table("Curve by curve", *columns, numbers=False)
+    table.columns[-1].justify = "right"
+    for one in each:
+        batch = f" {one.batch}" if one.code == "annotate" else ""
+        chance = "-" if one.p_suffices is None else f"{one.p_suffices:.2f}"
+        goal = [_goal_words(one.goal)] if goals else []
+        name = Text(one.curve, "bold" if one.curve == found.curve else "")
+        table.add_row(name, *goal, f"{one.code.replace('_', ' ')}{batch}", chance)
+    return table
+
+
+def decision_words(found: Recommendation) -> str:
+    """The decision in a few words."""
+    if found.stop_blocked:
+        return "TRAIN LONGER FIRST: training, not cases, limits the score"
     if found.code == "annotate":
-        return f"ANNOTATE {found.batch} MORE"
+        cases = "CASE" if found.batch == 1 else "CASES"
+        total = f", {found.promise.n} in all" if found.promise is not None else ""
+        return f"ANNOTATE {found.batch} MORE {cases}{total}"
     if found.code == "stop_plateau" and found.goal.kind == TARGET:
         return "STOP: the target is reached"
     if found.code == "stop_stable" and found.goal.kind == VALUE:
@@ -148,20 +162,37 @@ def _decision_words(found: Recommendation) -> str:
     return CODE_WORDS[found.code]
 
 
+def _sure_words(found: Recommendation) -> list[str]:
+    """How sure it is that the batch is enough."""
+    n_max = found.evidence.get("n_max")
+    if found.code != "annotate" or found.p_suffices is None or n_max is None:
+        return []
+    return [f"Chance that you will then {found.goal.words(n_max)}: {chance_words(found.p_suffices)}."]
+
+
+def sentence(found: Recommendation) -> str:
+    """The reason with a capital, unless it begins with the curve's name."""
+    reason = found.reason
+    return reason if reason.startswith(found.curve) else reason[:1].upper() + reason[1:]
+
+
 def _goal_words(goal: Goal) -> str:
     words = {PLATEAU: f"plateau within {goal.amount:g}", TARGET: f"target {goal.amount:g}"}
-    return words.get(goal.kind, f"{goal.amount:g} a score point")
+    return words.get(goal.kind, f"{amount_words(goal.amount)} a score point")
 
 
 def _cost_words(cost: Mapping[str, Any]) -> str:
     named = (("cases", "annotation"), ("round", "round"), ("compute", "computing"))
-    parts = [f"{words} {cost[key]:g}" for key, words in named if cost[key]]
-    return f"{cost['amount']:g} {cost['unit']}" + (f" ({', '.join(parts)})" if len(parts) > 1 else "")
+    parts = [f"{words} {amount_words(cost[key])}" for key, words in named if cost[key]]
+    total = f"{amount_words(cost['amount'])} {cost['unit']}"
+    return total + (f" ({', '.join(parts)})" if len(parts) > 1 else "")
 
 
 def round_report(result: Round, protocol: str) -> RenderableType:
-    """Everything a round says."""
-    parts: list[RenderableType] = []
+    """Everything a round says, the decision first and once more at the end."""
+    named = result.recommendation.code == "annotate" and result.study.waiting
+    cases = result.study.next_cases(result.recommendation.batch) if named else []
+    parts: list[RenderableType] = [recommendation_panel(result.recommendation, result.each, cases), Text("")]
     for forecast, history in zip(result.forecasts, result.history, strict=True):
         parts.append(forecast_report(forecast))
         if len(history) > 1:
@@ -176,9 +207,8 @@ def round_report(result: Round, protocol: str) -> RenderableType:
         parts += [absent_table(result.absent), Text("")]
     if result.schedule:
         parts += [schedule_table(result.schedule, question.eps), Text("")]
-    named = result.recommendation.code == "annotate" and result.study.waiting
-    cases = result.study.next_cases(result.recommendation.batch) if named else []
-    parts.append(recommendation_panel(result.recommendation, result.each, cases))
+    style = CODE_STYLE.get(result.recommendation.code, GOOD)
+    parts.append(Text(decision_words(result.recommendation), f"bold {style}"))
     parts.append(Text(f"The forecast holds for the pilots' protocol: {protocol}.", "dim"))
     return Group(*parts)
 
@@ -191,5 +221,5 @@ def round_line(result: Round) -> RenderableType:
     return Text.assemble(
         (f"Round {result.number}", "bold"),
         f": {result.study.pool_sizes[-1]} annotated; {scores} -> ",
-        (words, f"bold {CODE_STYLE.get(found.code, 'green')}"),
+        (words, f"bold {CODE_STYLE.get(found.code, GOOD)}"),
     )

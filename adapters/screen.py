@@ -1,48 +1,52 @@
-"""Tables and numbers as every terminal report shows them."""
+"""Tables, colours and numbers as every terminal report shows them."""
 
 from __future__ import annotations
 
 import io
 import math
-from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.markup import escape
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from ..forecast.types import Interval, SizeInterval
+from .fitted_table import FittedTable
+from .prose import Prose
+
+GOOD, GOING, DOUBT, BAD = "green", "cyan", "magenta", "red"
+"""Colours that can be read on white and on black: an end that is reached, a way to go, a warning, a failure."""
 
 
-class PlainTable(Table):
-    """A table whose cells are text as it is: names may hold brackets and colons."""
+class Heading(Rule):
+    """A line with a title at its left; the title alone where it fills the line."""
 
-    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
-        """Add a row; text is taken as it is."""
-        super().add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells), **options)
+    def __init__(self, title: str) -> None:
+        """A heading; the title is taken as it is."""
+        super().__init__(Text(title, "bold"), align="left", style="dim")
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The line as wide as the screen."""
+        if isinstance(self.title, Text) and cell_len(self.title.plain) + len("  ") > options.max_width:
+            yield self.title
+        else:
+            yield from super().__rich_console__(console, options)
 
 
-def plain_table(title: str, *columns: str, narrow: bool = False, numbers: bool = True) -> Table:
+def plain_table(title: str, *columns: str, narrow: bool = False, numbers: bool = True) -> FittedTable:
     """A table without lines.
 
     Args:
         title: Above it.
         columns: Their heads.
         narrow: Whether the first column is never folded.
-        numbers: Whether all columns but the first are aligned right.
+        numbers: Whether all columns but the first and those without a head are aligned right.
     """
-    table = PlainTable(
-        title=Text(title),
-        title_justify="left",
-        title_style="bold",
-        header_style="dim",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
+    table = FittedTable(title, narrow)
     for i, column in enumerate(columns):
-        table.add_column(Text(column), overflow="fold", no_wrap=narrow and i == 0)
-        table.columns[i].justify = "right" if i and numbers else "left"
+        table.add_column(Text(column), justify="right" if i and numbers and column else "left")
     return table
 
 
@@ -51,15 +55,39 @@ def score_words(value: float | None) -> str:
     return "-" if value is None or not math.isfinite(value) else f"{round(value, 3) + 0.0:.3f}"
 
 
+def ends_words(found: Interval) -> str:
+    """An interval of scores."""
+    return f"[{score_words(found.lo)}, {score_words(found.hi)}]"
+
+
 def interval_words(found: Interval) -> str:
     """A median and its interval, scores."""
-    return f"{score_words(found.median)} [{score_words(found.lo)}, {score_words(found.hi)}]"
+    return f"{score_words(found.median)} {ends_words(found)}"
 
 
 def size_words(size: SizeInterval) -> tuple[str, str]:
     """Median and interval of a number of cases, open where it was censored."""
     median = f"> {size.horizon:.0f}" if size.median is None else f"{size.median:.0f}"
     return median, f"[{size.lo:.0f}, {'> ' if size.hi_censored else ''}{size.hi:.0f}]"
+
+
+def note(text: str) -> Table:
+    """A remark under a report."""
+    return _hanging(Text("·", "dim"), Prose(text))
+
+
+def warning(text: str) -> Table:
+    """A remark that must not be overlooked."""
+    return _hanging(Text("!", f"bold {DOUBT}"), Prose.assemble(("WARNING ", f"bold {DOUBT}"), (text, DOUBT)))
+
+
+def _hanging(mark: Text, text: Text) -> Table:
+    """A mark, and a text whose further lines begin below its first."""
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(width=1)
+    table.add_column(overflow="fold")
+    table.add_row(mark, text)
+    return table
 
 
 def as_text(report: RenderableType, width: int = 100) -> str:

@@ -16,7 +16,7 @@ from ..forecast.families import NAMED
 from ..forecast.goal import PLATEAU
 from ..forecast.simulation import Played, Policy, Terms, Truth, play
 from ..forecast.summary import Summary, needed_cases
-from .figures import simulation_figure
+from .figures.simulation import simulation_figure
 from .parallel import mapped
 from .simulation_report import simulation_report
 

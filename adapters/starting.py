@@ -19,6 +19,7 @@ from .files import read_text
 from .initialise import create_study
 from .new_study import LENGTH, RUNS, NewStudy, TestChoice
 from .resources import preprocessed_gb
+from .screen import DOUBT
 from .sources import whole_numbers
 from .study import Study
 
@@ -105,9 +106,9 @@ def initialise(asked: NewStudy, seconds_per_iteration: float | None, console: Co
         asked = dataclasses.replace(asked, progress=lambda done, total: shown.update(f"checking cases {done}/{total}"))
         created = create_study(asked)
     study = created.study
-    lines: list[RenderableType] = [Text(f"warning: {warning}", "yellow") for warning in created.warnings[:10]]
+    lines: list[RenderableType] = [Text(f"warning: {warning}", DOUBT) for warning in created.warnings[:10]]
     if len(created.warnings) > 10:
-        lines.append(Text(f"... and {len(created.warnings) - 10} more warnings.", "yellow"))
+        lines.append(Text(f"... and {len(created.warnings) - 10} more warnings.", DOUBT))
     pilots = study.settings.pilots
     if created.design is not None:
         lines.append(Text(_design_words(created.design, study)))
@@ -117,7 +118,7 @@ def initialise(asked: NewStudy, seconds_per_iteration: float | None, console: Co
         Text(f"Sizes {', '.join(map(str, pilots.sizes))}; arms {', '.join(arm.name for arm in study.settings.arms)}."),
         Text(_precision_words(len(study.test))),
         Text(_cost_words(study, seconds_per_iteration)),
-        *(Text(line, "yellow") for line in _advice(study)),
+        *(Text(line, DOUBT) for line in _advice(study)),
         Text(f"Look through {study.folder / 'study.toml'}, then: dicecast run {shlex.quote(str(study.folder))}"),
     ]
     return Group(*lines)

@@ -8,17 +8,17 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from .screen import plain_table
+from .screen import BAD, DOUBT, GOING, GOOD, plain_table, warning
 from .study import Study
 
 MOST_ROWS = 40
 """Runs up to which each has a line; of more, those that are done or due are counted per arm and size."""
 STYLES = {
-    "completed": "green",
-    "running": "cyan",
-    "queued": "blue",
-    "failed": "red",
-    "unknown": "yellow",
+    "completed": GOOD,
+    "running": GOING,
+    "queued": DOUBT,
+    "failed": BAD,
+    "unknown": BAD,
     "planned": "dim",
 }
 
@@ -26,13 +26,16 @@ STYLES = {
 def status_report(study: Study, document: Mapping[str, Any]) -> RenderableType:
     """The runs of a study, or how many there are of each kind, and what the rest would take."""
     rows = document["runs"]
-    title = f"{study.folder}: {document['n_annotated']} annotated cases"
+    title = Text(f"{study.folder}: {document['n_annotated']} annotated cases", "bold")
+    begin = (title, Text(_progress_words(document)), *_warnings(document), Text(""))
     if len(rows) > MOST_ROWS:
-        return Group(_counts(title, rows), *_summary(study, document))
-    table = plain_table(title, "arm", "cases", "draw", "status", "minutes", "", numbers=False)
+        return Group(*begin, _counts(rows), Text(""), *_summary(study, document))
+    table = plain_table("", "arm", "cases", "draw", "status", "minutes", "", numbers=False)
+    for place in (1, 2, 4):
+        table.columns[place].justify = "right"
     for row in rows:
         _add(table, row)
-    return Group(table, *_summary(study, document))
+    return Group(*begin, table, Text(""), *_summary(study, document))
 
 
 def _add(table: Any, row: Mapping[str, Any]) -> None:
@@ -48,7 +51,7 @@ def _add(table: Any, row: Mapping[str, Any]) -> None:
     table.add_row(*cells, "; ".join(notes))
 
 
-def _counts(title: str, rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+def _counts(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     """Many runs: how many of each arm and size are in which state, and those that failed."""
     words = {
         "completed": "done",
@@ -62,7 +65,7 @@ def _counts(title: str, rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     for row in rows:
         states = counted.setdefault((row["arm"], row["n"], row["check"]), dict.fromkeys(words, 0))
         states[row["status"]] += 1
-    table = plain_table(title, "arm", "cases", *words.values(), "", numbers=True)
+    table = plain_table("", "arm", "cases", *words.values(), "", numbers=True)
     for (arm, n, check), states in counted.items():
         cells = [Text(str(states[name]) if states[name] else "", STYLES[name]) for name in words]
         table.add_row(arm, str(n), *cells, "schedule check" if check else "")
@@ -71,16 +74,23 @@ def _counts(title: str, rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     lines = [Text(f"Waiting because of: {', '.join(reasons)}.")] if reasons else []
     for row in failed[:10]:
         what = f"{row['arm']}, n = {row['n']}, draw {row['draw']} failed: {row['error'] or row['lost']}"
-        lines.append(Text(what, "red"))
+        lines.append(Text(what, BAD))
     return Group(table, *lines)
 
 
-def _summary(study: Study, document: Mapping[str, Any]) -> list[Text]:
-    lines = [Text(_progress_words(document)), *_machine_words(document)]
+def _warnings(document: Mapping[str, Any]) -> list[RenderableType]:
+    """What asks for somebody to act."""
+    found = [f"The queue is not known: {document['problem']}"] if document["problem"] else []
     if document["to_score"]:
-        lines.append(Text(f"{document['to_score']} runs will be scored anew: [scores] was changed since.", "yellow"))
+        found.append(f"{document['to_score']} runs will be scored anew: [scores] was changed since.")
     for arm in document["left_arms"]:
-        lines.append(Text(f"The runs of arm {arm} count nowhere: study.toml does not name it any more.", "yellow"))
+        found.append(f"The runs of arm {arm} count nowhere: study.toml does not name it any more.")
+    return [warning(words) for words in found]
+
+
+def _summary(study: Study, document: Mapping[str, Any]) -> list[Text]:
+    """What the rest needs and what it took so far."""
+    lines = _machine_words(document)
     if study.settings.pilots.schedule_check:
         text = "Before a decision, the smallest and the largest size of each arm are also trained twice as long."
         lines.append(Text(text, "dim"))
@@ -101,7 +111,8 @@ def _summary(study: Study, document: Mapping[str, Any]) -> list[Text]:
 def _progress_words(document: Mapping[str, Any]) -> str:
     """How many are done, what the rest takes, and who is at it."""
     rows, hours, jobs = document["runs"], document["hours_left"], document["jobs"]
-    done = sum(row["status"] == "completed" for row in rows)
+    done, failed = (sum(row["status"] == state for row in rows) for state in ("completed", "failed"))
+    lost = f", {failed} failed" if failed else ""
     eta = "no run has finished yet, so their time is not known" if hours is None else f"about {hours:.2f} h left"
     if hours:
         eta += f" ({document['hours_due']:.2f} h of training)"
@@ -112,12 +123,14 @@ def _progress_words(document: Mapping[str, Any]) -> str:
     if document["preparation"] is not None:
         ended = document["preparation"].startswith("ended")
         who = f"The job that plans and preprocesses {'' if ended else 'is '}{document['preparation']}."
-    return f"{done} of {len(rows)} runs done, {document['due']} left; {eta}. {who}"
+    if rows and not document["due"]:
+        return f"All {len(rows)} runs are done. {who}"
+    return f"{done} of {len(rows)} runs done, {document['due']} left{lost}; {eta}. {who}"
 
 
 def _machine_words(document: Mapping[str, Any]) -> list[Text]:
     """What runs took."""
-    lines = [Text(f"The queue is not known: {document['problem']}", "yellow")] if document["problem"] else []
+    lines = []
     for arm, pace in document["paces"].items():
         if pace["runs"]:
             memory = [f"{pace['memory_gb']:.1f} GB of memory"] if pace["memory_gb"] is not None else []

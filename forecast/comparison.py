@@ -21,6 +21,7 @@ from .equal_performance import (
 )
 from .errors import InputError
 from .forecast import FEWEST_SIZES, SCOPES, Question, check_reach
+from .notebook import comparison_html
 from .paired import SizeDifference, compare_arms, compare_sizes
 from .ranking import Ranked, choose, now_of, ranked_at, ranked_for, sizes_of, usual_amounts
 from .scores import TEXT_DEFAULTS
@@ -35,6 +36,7 @@ class ScoreDifference:
     n: int
     interval: Interval
     p_second_better: float
+    """Of draws in which both score the same, half."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,9 @@ class Comparison:
     """Unit of costs."""
     costs: Mapping[str, ArmCost] = field(default_factory=dict)
     """By arm, of those whose costs are known."""
+
+    def _repr_html_(self) -> str:
+        return comparison_html(self)
 
     @property
     def title(self) -> str:
@@ -280,4 +285,5 @@ def _pair(one: Arm, other: Arm, question: Question, at: tuple[int, ...]) -> ArmC
 
 def _difference(first: Arm, second: Arm, n: int, level: float) -> ScoreDifference:
     difference = second.scores(n) - first.scores(n)
-    return ScoreDifference(n, Interval.of(difference, level), float(np.mean(difference > 0)))
+    better = np.mean(difference > 0) + np.mean(difference == 0) / 2
+    return ScoreDifference(n, Interval.of(difference, level), float(better))

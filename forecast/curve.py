@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .errors import InputError
+from .notebook import curve_html, short_fields, short_repr
 from .scores import CROSS_VALIDATION, DICE_LIKE
 from .types import FloatArray, IntArray
 
@@ -60,6 +62,15 @@ class Curve:
             raise ValueError("sizes must be >= 1 and sorted")
         if not np.all(np.isfinite(self.y)):
             raise ValueError("scores must be finite")
+
+    def _repr_html_(self) -> str:
+        return curve_html(self)
+
+    def __repr__(self) -> str:
+        return short_repr(self)
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+        return short_fields(self)
 
     @property
     def name(self) -> str:

@@ -111,14 +111,18 @@ def crossing(first: Arm, second: Arm, level: float) -> Crossing:
 
 
 def saving_words(first: str, second: str, found: EqualPerformance) -> str:
-    """The pair in one sentence, as papers state it where a saving is sure: "60 3d = 160 2d: saves 62% of the cases"."""
-    ratio, saved = found.ratio, found.saved
-    cases = f"{found.cases.end(found.cases.median, '{:.0f}')} {second} = {found.n} {first}"
+    """The pair in one sentence: "60 cases of 3d reach what 160 of 2d do: 62% fewer [55%, 70%]"."""
+    cases, ratio, saved = found.cases, found.ratio, found.saved
+    if cases.median >= cases.horizon:
+        pair = f"{cases.median:.0f} cases of {second} do not reach what {found.n} of {first} do"
+    else:
+        fewer = "" if cases.inside(cases.median) else "fewer than "
+        pair = f"{fewer}{cases.median:.0f} cases of {second} reach what {found.n} of {first} do"
     if ratio.hi < 1 and ratio.inside(ratio.hi):
         share, least, most = (saved.end(value, "{:.0%}") for value in (saved.median, saved.lo, saved.hi))
-        return f"{cases}: saves {share} of the cases [{least}, {most}]"
+        return f"{pair}: {share} fewer [{least}, {most}]"
     times, low, high = (ratio.end(value, "{:.2f}") for value in (ratio.median, ratio.lo, ratio.hi))
-    return f"{cases}: {times} times as many [{low}, {high}]"
+    return f"{pair}: {times} times as many [{low}, {high}]"
 
 
 def crossing_words(first: str, second: str, found: Crossing) -> str:

@@ -12,6 +12,7 @@ from .errors import InputError
 from .families import FAMILIES, NAMED, Family
 from .fit import LeastSquaresFit, least_squares
 from .noise import overlap
+from .notebook import forecast_html
 from .population import population_posterior
 from .posterior import Posterior
 from .prior import AVERAGE, shipped_prior
@@ -201,6 +202,9 @@ class Forecast:
     n_for_target: SizeForTarget | None = None
     check: PredictiveCheck | None = None
     backtest: tuple[Backtest, ...] = ()
+
+    def _repr_html_(self) -> str:
+        return forecast_html(self)
 
     @property
     def horizon(self) -> int:

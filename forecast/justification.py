@@ -5,6 +5,7 @@ from __future__ import annotations
 from .forecast import Forecast
 from .goal import PLATEAU, TARGET
 from .recommendation import Recommendation
+from .words import amount_words, level_words
 
 
 def justification(forecast: Forecast, decision: Recommendation, version: str) -> str:
@@ -62,7 +63,7 @@ def _goal(forecast: Forecast, decision: Recommendation) -> str:
     }.get(goal.kind, f"to annotate while a score point (0.01) worth {goal.amount:g} pays for its cases")
     return (
         f"The goal was {what}; going from {evidence['n_annotated']} to {evidence['n_max']} cases is expected to add "
-        f"{gain['median']:.3f} ({level:.0%} credible interval {gain['lo']:.3f} to {gain['hi']:.3f})."
+        f"{gain['median']:.3f} ({level_words(level)} credible interval {gain['lo']:.3f} to {gain['hi']:.3f})."
     )
 
 
@@ -73,11 +74,11 @@ def _decision(forecast: Forecast, decision: Recommendation) -> str:
     chance = "" if decision.p_suffices is None else f" suffice with probability {decision.p_suffices:.2f} and"
     cost = ""
     if decision.cost is not None:
-        cost = f", at a cost of {decision.cost['amount']:g} {decision.cost['unit']}"
+        cost = f", at a cost of {amount_words(decision.cost['amount'])} {decision.cost['unit']}"
     found = promise.interval
     return (
         f"We therefore annotate {decision.batch} further cases ({promise.n} in all){cost}. They{chance} are expected "
-        f"to give a mean score of {found.median:.3f} ({found.level:.0%} prediction interval {found.lo:.3f} to "
+        f"to give a mean score of {found.median:.3f} ({level_words(found.level)} prediction interval {found.lo:.3f} to "
         f"{found.hi:.3f}, mean of {promise.draws} draw{'s' if promise.draws > 1 else ''}). The number is revised after "
         "each batch."
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike
 from .curve import Curve
 from .diagnostics import Diagnostics
 from .families import Family
+from .notebook import short_fields, short_repr
 from .types import BoolArray, FloatArray, IntArray
 
 
@@ -25,6 +27,12 @@ class Chain:
     ensembles: int
     burn_in: int
     """Steps discarded per ensemble."""
+
+    def __repr__(self) -> str:
+        return short_repr(self)
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+        return short_fields(self)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,12 @@ class Posterior:
     """Identity of the prior."""
     chain: Chain | None = None
     """The chains, where MCMC made the draws."""
+
+    def __repr__(self) -> str:
+        return short_repr(self)
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+        return short_fields(self)
 
     @property
     def noise_median(self) -> tuple[float, float, float]:

@@ -10,7 +10,8 @@ import numpy as np
 from .arms import Arm, ArmCost, span_of
 from .errors import InputError
 from .forecast import Question
-from .types import Interval
+from .types import FloatArray, Interval
+from .words import amount_words
 
 LIKELY = 0.8
 """Probability of being the best from which an arm is recommended."""
@@ -99,12 +100,23 @@ def usual_amounts(arms: Sequence[Arm], costs: Mapping[str, ArmCost], question: Q
 
 def _ranked(arms: Sequence[Arm], sizes: Sequence[int], level: float, cost: float | None) -> Ranked:
     drawn = [arm.scores(n) if n else None for arm, n in zip(arms, sizes, strict=True)]
-    p_best = np.zeros(len(arms))
-    if any(one is not None for one in drawn):
-        best = np.argmax([np.full(len(arms[0].expected.dm), -1.0) if one is None else one for one in drawn], axis=0)
-        p_best = np.bincount(best, minlength=len(arms)) / len(best)
     scores = tuple(None if one is None else Interval.of(one, level) for one in drawn)
-    return Ranked(tuple(sizes), scores, tuple(map(float, p_best)), cost)
+    return Ranked(tuple(sizes), scores, tuple(map(float, best_shares(drawn))), cost)
+
+
+def best_shares(drawn: Sequence[FloatArray | None]) -> FloatArray:
+    """Share of the draws in which each arm has the highest score, shape [arms].
+
+    Args:
+        drawn: Scores of every arm, shape [draws]; None where it cannot be trained. Arms that tie share the draw.
+    """
+    able = [i for i, one in enumerate(drawn) if one is not None]
+    shares = np.zeros(len(drawn))
+    if able:
+        scores = np.array([drawn[i] for i in able])
+        best = scores == scores.max(axis=0)
+        shares[able] = (best / best.sum(axis=0)).mean(axis=1)
+    return shares
 
 
 def choose(names: Sequence[str], rows: Sequence[Ranked], unit: str = "") -> tuple[str | None, str]:
@@ -136,8 +148,3 @@ def _row_words(names: Sequence[str], row: Ranked, unit: str) -> str:
     if len(able) < 2:
         return f"{where} {'only ' + able[0] if able else 'no arm'} can be trained"
     return f"{where} {names[row.best]} is the best with probability {max(row.p_best):.2f}"
-
-
-def amount_words(amount: float) -> str:
-    """An amount of money or time, thousands set apart."""
-    return f"{amount:,.0f}" if amount >= 1000 or amount == int(amount) else f"{amount:.4g}"

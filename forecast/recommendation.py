@@ -19,6 +19,7 @@ from .forecast import FAILED, HORIZON, Forecast, Question, horizon_of
 from .goal import PLATEAU, TARGET, VALUE, Goal
 from .lookahead import GROWTH, LEAST_SHARE, LOOK_AHEAD, Plan, Prices, plan_batch
 from .noise import mean_covariance
+from .notebook import recommendation_html
 from .outlook import Outlook
 from .pilots import Design, next_pilots
 from .posterior import Posterior
@@ -28,6 +29,7 @@ from .stability import RoundSummary, round_stability
 from .tolerances import Tolerances
 from .types import Interval
 from .verdict import SURE
+from .words import amount_words, level_words
 
 ROUNDS = 6
 """Rounds that are left where no deadline is given: about five make most methods usable (Mahmood et al. 2022)."""
@@ -96,6 +98,9 @@ class Recommendation:
     evidence: dict[str, Any] = field(default_factory=dict)
     stop_blocked: bool = False
     """Whether this would be a stop, were the curve not limited by training."""
+
+    def _repr_html_(self) -> str:
+        return recommendation_html(self)
 
     @property
     def stops(self) -> bool:
@@ -167,9 +172,8 @@ def recommend_all(
     if len(each) == 1:
         return leading, each
     agree = sum(one.code == leading.code for one in each)
-    reason = (
-        f"{leading.curve}: {leading.reason} ({agree} of {len(each)} curves say {leading.code}; the slowest decides.)"
-    )
+    said = leading.code.replace("_", " ")
+    reason = f"{leading.curve}: {leading.reason} ({agree} of {len(each)} curves say {said}; the slowest decides.)"
     least = min(each, key=_chance)
     if leading.code == "annotate" and _chance(least) < _chance(leading):
         reason += f" Least likely to have reached its goal by then is {least.curve} ({_chance(least):.2f})."
@@ -210,7 +214,7 @@ class _Basis:
         """What annotating everything could add, in words that follow the reason for saying so."""
         found, horizon = self.gain, horizon_of(self.posterior.curve)
         past = f" (past the horizon of these pilots, {horizon})" if self.n_max > horizon else ""
-        ends = f"{found.median:.3f} [{found.lo:.3f}, {found.hi:.3f}] ({found.level:.0%} interval)"
+        ends = f"{found.median:.3f} [{found.lo:.3f}, {found.hi:.3f}] ({level_words(found.level)} interval)"
         return f"up to {self.n_max} cases{past} could add {ends}"
 
 
@@ -298,7 +302,7 @@ def _nothing_left(situation: Situation) -> str | None:
     if situation.rounds_left is not None and situation.rounds_left <= 0:
         return "The deadline leaves no further round."
     if situation.costs.affordable() == 0:
-        left = f"{situation.costs.budget:g} {situation.costs.unit}"
+        left = f"{amount_words(situation.costs.budget or 0)} {situation.costs.unit}"
         return f"The budget left ({left}) does not pay for a round with another case."
     return None
 
@@ -318,7 +322,7 @@ def _unreachable_words(basis: _Basis) -> str:
     best = Interval.of(outlook.scores[-1] + outlook.misfit, basis.question.level)
     return (
         f"with probability {1 - outlook.p_met[-1]:.2f} even {basis.n_max} cases do not reach {outlook.goal.amount:g}: "
-        f"they give {best.median:.3f} [{best.lo:.3f}, {best.hi:.3f}] ({best.level:.0%} interval)."
+        f"they give {best.median:.3f} [{best.lo:.3f}, {best.hi:.3f}] ({level_words(best.level)} interval)."
     )
 
 
@@ -326,9 +330,10 @@ def _not_worth_words(basis: _Basis, plan: Plan | None) -> str:
     if plan is None:
         return f"no batch can be paid for, though {basis.adds()}."
     unit, worth = basis.situation.costs.unit, basis.outlook.goal.amount
+    best, stopping = (amount_words(cost, whole=True) for cost in (plan.expected_cost, plan.stopping_cost))
     return (
-        f"no batch is worth its cost at {worth:g} {unit} a score point: the best costs {plan.expected_cost:.0f} {unit} "
-        f"in the end, the points still missing included, stopping {plan.stopping_cost:.0f}; {basis.adds()}."
+        f"no batch is worth its cost at {worth:g} {unit} a score point: the best costs {best} {unit} in the end, the "
+        f"points still missing included, stopping {stopping}; {basis.adds()}."
     )
 
 
@@ -358,9 +363,10 @@ def _most(basis: _Basis) -> int:
 
 def _train(basis: _Basis, pilots: Design, cost: float, plan: Plan) -> Recommendation:
     size, draws = pilots.sizes[0], pilots.draws[0]
+    before, after = (amount_words(one, whole=True) for one in (plan.expected_cost, cost))
     reason = (
         f"{draws} more draws at {size} cases are the better buy: they are expected to bring the cost still to come "
-        f"from {plan.expected_cost:.0f} to {cost:.0f} {_cost_unit(basis.situation)}. With probability "
+        f"from {before} to {after} {_cost_unit(basis.situation)}. With probability "
         f"{basis.outlook.p_reached:.2f} the {basis.now} cases at hand are already within "
         f"{basis.outlook.goal.amount:g} of what {basis.n_max} give."
         if basis.outlook.goal.kind == PLATEAU
@@ -393,9 +399,10 @@ def _annotate(basis: _Basis, plan: Plan) -> Recommendation:
     situation, outlook = basis.situation, basis.outlook
     chance = outlook.p_at(basis.now + plan.batch)
     if outlook.goal.kind == VALUE:
+        expected, stopping = (amount_words(cost, whole=True) for cost in (plan.expected_cost, plan.stopping_cost))
         why = (
             f"with {plan.batch} more, cases, rounds and the worth of the points still missing come to "
-            f"{plan.expected_cost:.0f} {situation.costs.unit} in the end, stopping now to {plan.stopping_cost:.0f}"
+            f"{expected} {situation.costs.unit} in the end, stopping now to {stopping}"
         )
     else:
         why = f"with {plan.batch} more you will {outlook.goal.words(basis.n_max)} with probability {chance:.2f}"

@@ -10,6 +10,7 @@ from .curve import Curve
 from .families import NAMED
 from .posterior import Posterior
 from .types import Interval, SizeInterval
+from .words import level_words
 
 if TYPE_CHECKING:
     from .forecast import FamilyView, Gain, Plateau, Question
@@ -48,15 +49,16 @@ def verdict_of(
     if gain.p_below_eps >= SURE:
         return Verdict(
             "plateau_reached",
-            f"gain below eps: with probability {gain.p_below_eps:.2f} going from {gain.n_from} to {gain.n_to} cases "
+            f"with probability {gain.p_below_eps:.2f} going from {gain.n_from} to {gain.n_to} cases "
             f"adds at most {question.eps:g}.",
         )
     disagreement = _disagreement(views, expected, gain, question)
     if disagreement:
         return Verdict("families_disagree", disagreement)
+    level = level_words(question.level)
     adds = (
         f"up to {gain.n_to} cases{' (past the horizon)' if gain.n_to > horizon else ''} can add "
-        f"{gain.interval.median:.3f} [{gain.interval.lo:.3f}, {gain.interval.hi:.3f}] ({question.level:.0%} interval)"
+        f"{gain.interval.median:.3f} [{gain.interval.lo:.3f}, {gain.interval.hi:.3f}] ({level} interval)"
     )
     if plateau.p_beyond_horizon > 0.5:
         return Verdict(

@@ -213,7 +213,7 @@ def test_the_justification_holds_every_number_of_the_decision(curve: Path, cli: 
     text = found["justification"]
     promise = found["promise"]
     numbers = [found["batch"], promise["n"], f"{promise['median']:.3f}", f"{promise['lo']:.3f}"]
-    numbers += [f"{found['p_suffices']:.2f}", f"{found['cost']['amount']:g} EUR", "0.01", "90%"]
+    numbers += [f"{found['p_suffices']:.2f}", f"{found['cost']['amount']:,.10g} EUR", "0.01", "90%"]
     assert all(str(number) in text for number in numbers)
     shown = cli("recommend", curve, *options, "--justify").stdout
     assert text in " ".join(shown.split())
@@ -499,10 +499,11 @@ def test_a_read_only_folder_fails_naming_it(short: Path, cli: Cli, refused: Refu
 
 
 def test_figures_are_written_for_curves_that_can_be_forecast(curve: Path, tmp_path: Path, cli: Cli) -> None:
-    result = cli("forecast", curve, "--figures", tmp_path / "figures")
+    result = cli("forecast", curve, "--stability", "--figures", tmp_path / "figures")
     assert result.exit_code == 0, result.stderr
-    names = sorted(path.suffix for path in (tmp_path / "figures").iterdir())
-    assert names == [".png", ".svg"]
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    kinds = ("", "-posterior", "-dropped")
+    assert names == {f"default-all-dice{kind}.{ending}" for kind in kinds for ending in ("svg", "png", "pdf")}
 
 
 # ---- tracebacks -------------------------------------------------------------------------------------------------

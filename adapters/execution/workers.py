@@ -159,7 +159,7 @@ class _Slot:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         with environment({**WORKER_ENVIRONMENT, **self._variables}):
-            resource_tracker.ensure_running()  # it lets interrupts through again when it starts: not while they are held
+            resource_tracker.ensure_running()  # its start lets interrupts through again: not while they are held
             with _interrupts_held():
                 self._process = context.Process(target=_serve, args=(theirs, os.getpid()))
                 self._process.start()

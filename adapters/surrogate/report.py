@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from ...forecast.forecast import HORIZON
 from ...forecast.types import Interval
-from ..screen import plain_table, score_words
+from ...forecast.words import level_words
+from ..screen import Heading, note, plain_table, score_words
 from .answer import TESTED, At, LstmAnswer
 from .sequences import LEAST_ERROR, MOST_SIZES
 
@@ -35,7 +35,7 @@ def lstm_words(learned_from: str) -> RenderableType:
 
 
 def _parts(answer: LstmAnswer) -> Iterator[RenderableType]:
-    yield Rule(Text(answer.curve.name, "bold"), align="left")
+    yield Heading(answer.curve.name)
     if answer.found is None:
         yield Text.assemble(("too few sizes", "bold red"), (": ", "red"), answer.reason)
     else:
@@ -43,13 +43,12 @@ def _parts(answer: LstmAnswer) -> Iterator[RenderableType]:
             yield Text.assemble(("ill behaved", "bold red"), (": ", "red"), answer.odd)
         yield _scores_table(answer)
     yield _sizes_table(answer)
-    for line in _notes(answer):
-        yield Text.assemble(("· ", "dim"), line)
+    yield from map(note, _notes(answer))
     yield Text("")
 
 
 def _scores_table(answer: LstmAnswer) -> Table:
-    level = f"{answer.level:.0%} interval"
+    level = f"{level_words(answer.level)} interval"
     columns = ("cases", "LSTM", level, "gain", "average", level, "last value", "")
     table = plain_table("Expected score by the LSTM, the average of families beside it", *columns)
     for i, one in enumerate(answer.lines):

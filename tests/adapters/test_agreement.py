@@ -262,9 +262,19 @@ def test_figures_are_written_per_run_and_per_structure(ask: Ask, tmp_path: Path)
     names = {path.stem for path in (tmp_path / "new").iterdir()}
     kinds = ("bland-altman-ml", "bland-altman-percent", "volumes", "dice", "dice-by-volume")
     assert names == {*(f"3d-tumour-n40-{kind}" for kind in kinds), "2d-tumour-n10-dice", "tumour-dice-by-size"}
-    assert f"Figures: 14 files in {tmp_path / 'new'}" in " ".join(report.split())
+    assert f"Figures: 21 files in {tmp_path / 'new'}" in " ".join(report.split())
     boxes = (tmp_path / "new" / "tumour-dice-by-size.svg").read_text(encoding="utf-8")
     assert "3d: 6 cases (1 left out)" in boxes and "2d: 6 cases (1 left out)" in boxes
+
+
+def test_strata_stand_side_by_side_where_there_are_several(ask: Ask, tmp_path: Path) -> None:
+    parts = {"small": ("c0", "c1", "c2"), "large": ("c3", "c4", "c5")}
+    strata = [{**row, "stratum": name} for name, own in parts.items() for row in only_dice(EVERY) if row["case"] in own]
+    ask([*EVERY, *strata], figures=tmp_path / "figures")
+    boxes = (tmp_path / "figures" / "3d-tumour-dice-by-stratum.svg").read_text(encoding="utf-8")
+    assert "small: " in boxes and "large: " in boxes and "3d / tumour, by stratum" in boxes
+    ask([*EVERY, *strata], stratum="small", figures=tmp_path / "small")
+    assert not list((tmp_path / "small").glob("*by-stratum*"))
 
 
 def test_protocols_are_told_apart(ask: Ask, tmp_path: Path) -> None:

@@ -79,4 +79,4 @@ def test_saturated_curves_end_in_gain_below_eps(level: float) -> None:
     assert sum(stopped) >= 18
     found = forecast_curve(simulated(np.full(len(SIZES), level), 0.003, rng), Question(), backtest=False)
     assert found.verdict.code == "plateau_reached"
-    assert "gain below eps" in found.verdict.reason
+    assert "adds at most 0.01" in found.verdict.reason

@@ -1,0 +1,178 @@
+"""Everything that is known of a source, for a page: forecasts, decision, arms against each other, agreement."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..forecast.across_test_sets import AcrossTestSets, across_test_sets
+from ..forecast.arms import ArmCost
+from ..forecast.comparison import Comparison, compare_curves
+from ..forecast.costs import Costs
+from ..forecast.curve import Curve
+from ..forecast.errors import InputError
+from ..forecast.forecast import FEWEST_SIZES, Forecast, forecast_curve
+from ..forecast.justification import justification
+from ..forecast.quadrature import DRAWS
+from ..forecast.recommendation import Recommendation
+from ..forecast.stability import DropLargest, drop_largest
+from .agreement import Agreement, agreements
+from .arm_sources import arms_of_source
+from .conclusion import Asked, Round, conclude, costs_now, recommendation_document
+from .decisions import check_arms, check_numbers, costs_of, decide, deciding_curves
+from .sources import Source, Wishes, read_source
+
+MOST_FULL = 12
+"""Curves that are forecast with MCMC, families and backtest; further ones by quadrature alone."""
+Step = Callable[[str], None]
+"""Is told what is being worked on."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a source says."""
+
+    path: Path
+    source: Source
+    forecasts: list[Forecast]
+    """Of the curves that may have a part in the decision."""
+    others: list[Forecast]
+    """Of all other curves, by quadrature alone."""
+    decision: Recommendation
+    each: list[Recommendation]
+    justification: str
+    cases: list[str]
+    """To annotate next, where the study lists some."""
+    costs: Mapping[str, Costs]
+    """By arm."""
+    comparisons: list[Comparison]
+    """Arms against each other; empty with one arm."""
+    across: list[AcrossTestSets]
+    dropped: Mapping[str, DropLargest]
+    """Refits of the curve that decides without its largest sizes, by its name."""
+    agreements: list[Agreement]
+    """Case by case, where there are scores of cases."""
+    not_case_by_case: str | None
+    """Why there are none."""
+    round: Round | None
+    """What a study adds: history, promises, schedule check, false positives."""
+
+    @property
+    def deciding(self) -> Forecast:
+        """The forecast of the curve that decides."""
+        return next(one for one in self.forecasts if one.curve.name == self.decision.curve)
+
+
+def answer(path: Path, wishes: Wishes, asked: Asked, step: Step) -> Answer:
+    """Work out everything that is known of a source.
+
+    Args:
+        path: Study, scores CSV or nnU-Net results.
+        wishes: Which curves, and what is asked of them.
+        asked: Goal and costs.
+        step: Is told what is being worked on.
+
+    Raises:
+        InputError: Nothing readable there, or wishes and costs that do not fit.
+    """
+    check_numbers(asked)
+    step("reading scores")
+    source = read_source(path, dataclasses.replace(wishes, left=asked.left))
+    check_arms(asked, source.curves)
+    step("forecasting")
+    if source.study is not None and wishes.plain:
+        return answer_of_round(path, source, conclude(source.study, source.question, asked), asked, step)
+    metric = wishes.metric or ("dice" if source.study is None else source.study.settings.scores.curve_metrics[0])
+    deciding = deciding_curves(source.curves, metric)
+    forecasts = []
+    for i, curve in enumerate(deciding):
+        step(f"forecasting {curve.name}")
+        forecasts.append(forecast_curve(curve, source.question, quick=i >= MOST_FULL, draws=DRAWS))
+    names = {curve.name for curve in deciding}
+    others: list[Forecast] = []
+    for curve in (one for one in source.curves if one.name not in names):
+        step(f"forecasting {curve.name} (curve {len(deciding) + len(others) + 1} of {len(source.curves)})")
+        others.append(forecast_curve(curve, source.question, quick=True))
+    decision, each = decide(forecasts, asked)
+    leading = next(one for one in forecasts if one.curve.name == decision.curve)
+    arms = {curve.arm: curve for curve in deciding}
+    return Answer(
+        path=path,
+        source=source,
+        forecasts=forecasts,
+        others=others,
+        decision=decision,
+        each=each,
+        justification=justification(leading, decision, __version__),
+        cases=[],
+        costs={arm: costs_of(curve, len(arms), asked) for arm, curve in arms.items()},
+        round=None,
+        **_case_by_case(path, wishes),
+        **_beside(source, forecasts, decision, asked, step),
+    )
+
+
+def answer_of_round(path: Path, source: Source, found: Round, asked: Asked, step: Step) -> Answer:
+    """What a study's round says, and what is known beside it."""
+    document = recommendation_document(found)
+    arms = dict.fromkeys(forecast.curve.arm for forecast in found.forecasts)
+    return Answer(
+        path=path,
+        source=source,
+        forecasts=found.forecasts,
+        others=found.others,
+        decision=found.recommendation,
+        each=found.each,
+        justification=document["justification"],
+        cases=document["cases"],
+        costs={arm: costs_now(found.study, arm, asked) for arm in arms},
+        round=found,
+        **_case_by_case(path, Wishes()),
+        **_beside(source, found.forecasts, found.recommendation, asked, step),
+    )
+
+
+def _beside(
+    source: Source, forecasts: Sequence[Forecast], decision: Recommendation, asked: Asked, step: Step
+) -> dict[str, Any]:
+    """What is worked out the same way for every source."""
+    curves = [forecast.curve for forecast in forecasts]
+    comparisons: list[Comparison] = []
+    if len({curve.arm for curve in curves}) > 1:
+        step("comparing arms")
+        comparisons = _compared(source, curves, asked)
+    step("refitting without the largest sizes")
+    able = [one for one in forecasts if one.curve.name == decision.curve and len(one.curve.sizes) > FEWEST_SIZES]
+    return {
+        "comparisons": comparisons,
+        "across": across_test_sets(source.curves, source.question),
+        "dropped": {one.curve.name: drop_largest(one.curve, source.question) for one in able},
+    }
+
+
+def _compared(source: Source, curves: Sequence[Curve], asked: Asked) -> list[Comparison]:
+    """Arms of the deciding curves against each other, by cost where every arm's is known."""
+    read, costs = arms_of_source(source), {}
+    for arm in dict.fromkeys(curve.arm for curve in curves):
+        own = read.costs.get(arm)
+        per_case = asked.per_case.get(arm, asked.per_case.get("", own.per_case if own else None))
+        if per_case:
+            costs[arm] = ArmCost(per_case, own.per_run if own else 0.0)
+    question = dataclasses.replace(source.question, at=())  # sizes asked for need not be told by every arm
+    return compare_curves(curves, question, costs=costs, unit=asked.unit or read.unit)
+
+
+def _case_by_case(path: Path, wishes: Wishes) -> dict[str, Any]:
+    """Agreement with the reference; why not, where scores came averaged."""
+    try:
+        found = agreements(path, dataclasses.replace(wishes, metric=None, level=None))
+        return {"agreements": found.found, "not_case_by_case": None}
+    except InputError as error:
+        return {
+            "agreements": [],
+            "not_case_by_case": f"Nothing is said case by case: {str(error).removeprefix(f'{path}: ')}",
+        }

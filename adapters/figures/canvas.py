@@ -1,0 +1,224 @@
+"""What all figures share: colours, sizes, names that fit, legends out of the way, files that are always the same."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import numpy as np
+
+from ...forecast.errors import InputError
+from ..files import write_with
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Style = dict[str, Any]
+"""Options of a line or marker by name."""
+BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "0.35"
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+"""Okabe and Ito's colours, told apart by colour-blind readers (Wong 2011, Nat Methods 8:441)."""
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">")
+"""More than there are colours, so that the eighth arm differs from the first in both."""
+LINES = ("-", "--", "-.", ":")
+BAND: Style = {"color": BLUE, "alpha": 0.2, "linewidth": 0}
+HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++")
+"""For print without colour."""
+WIDTH, SMALL = 6.4, 8
+"""Width of a column, inches, and the smallest letters, points."""
+ENDINGS = ("svg", "png", "pdf")
+LONGEST = 50
+"""Characters of a name in a file name."""
+CASES = "annotated cases (training + validation)"
+
+
+def new_figure(height: float = 4.2, width: float = WIDTH) -> Figure:
+    """An empty white figure that pyplot does not know.
+
+    Args:
+        height: Inches.
+        width: Inches; by default a column's.
+    """
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+
+
+def axes_or_new(axes: Axes | None, height: float = 4.2) -> Axes:
+    """The axes given, or those of a new figure that a notebook shows."""
+    if axes is not None:
+        return axes
+    found: Axes = axes_grid(None, 1, 1, height)[0, 0]
+    return found
+
+
+def axes_grid(axes: Any, rows: int, columns: int, height: float, **shared: Any) -> Any:
+    """The axes given as an array [rows, columns], or those of a new figure that a notebook shows.
+
+    Raises:
+        InputError: Another number of axes was given.
+    """
+    if axes is None:
+        from matplotlib import pyplot
+
+        size = (WIDTH, height)
+        return pyplot.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False, **shared)[1]
+    given = np.asarray(axes, dtype=object)
+    if given.size != rows * columns:
+        raise InputError(f"this figure needs {rows * columns} axes ({rows} by {columns}), found {given.size}.")
+    return given.reshape(rows, columns)
+
+
+def legend(*drawn: Axes) -> None:
+    """Explain what is drawn: once below axes that have a figure with room for it to themselves, else inside."""
+    figure: Any = drawn[0].get_figure()
+    if _room_below(figure, drawn):
+        _legend_below(figure, drawn)
+    else:
+        for axes in drawn:
+            if axes.get_legend_handles_labels()[1]:
+                axes.legend(fontsize=SMALL, loc="best")
+    plain_text(figure)
+
+
+def _room_below(figure: Any, drawn: Sequence[Axes]) -> bool:
+    """Whether the layout makes room for a legend, and no other axes would wonder whose it is."""
+    return len(figure.axes) == len(drawn) and type(figure.get_layout_engine()).__name__ == "ConstrainedLayoutEngine"
+
+
+def _legend_below(figure: Any, drawn: Sequence[Axes]) -> None:
+    """Each entry once, in as many columns as fit."""
+    entries: dict[str, Any] = {}
+    for axes in drawn:
+        for handle, words in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(words, handle)
+    if entries:
+        longest = max(len(words) for words in entries)
+        columns = 3 if longest <= 24 else 2 if longest <= 42 else 1
+        figure.legend(entries.values(), entries.keys(), fontsize=SMALL, loc="outside lower center", ncols=columns)
+
+
+def plain_text(figure: Any) -> None:
+    """Take a `$` in a name for what it is, not for mathematics."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if "$" in text.get_text():
+            text.set_parse_math(False)
+
+
+def label(words: str, longest: int = 60) -> str:
+    """A name given by the user as it fits into a figure: its beginning and its end."""
+    if len(words) <= longest:
+        return words
+    end = longest // 4
+    return f"{words[: longest - end - 5].rstrip()} ... {words[-end:].lstrip()}"
+
+
+def title(words: str) -> str:
+    """A title in lines that fit into a column."""
+    return fill(label(words, 140), 72)
+
+
+def whole_numbers(axis: Any) -> None:
+    """Ticks of a logarithmic axis as whole numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+    axis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
+    axis.set_major_formatter(ScalarFormatter())
+    axis.set_minor_formatter(NullFormatter())
+
+
+def over_words(counts: set[int | None]) -> str:
+    """What a score is a mean over, where all curves drawn have as many test cases."""
+    known = counts.pop() if len(counts) == 1 else None
+    return "mean over the test set" if known is None else f"mean over {cases_words(known)}"
+
+
+def cases_words(count: int) -> str:
+    """A number of test cases."""
+    return f"{count} test case" if count == 1 else f"{count} test cases"
+
+
+def file_name(words: str) -> str:
+    """A name of a curve as a file name; strata that differ by their sign only stay apart, long names by a checksum."""
+    told = words.replace("<=", "up to").replace(">", "over")
+    name = re.sub(r"[^\w.-]+", "-", told).strip("-")
+    return name if len(name) <= LONGEST else f"{name[:LONGEST]}-{crc32(name.encode()):08x}"
+
+
+def unused(name: str, written: Sequence[Path]) -> str:
+    """The name, with a number where another curve's letters are the same ones in a file name."""
+    taken, number = {path.stem for path in written}, 1
+    while (found := name if number == 1 else f"{name}-{number}") in taken:
+        number += 1
+    return found
+
+
+def save_figure(figure: Figure, path: Path) -> list[Path]:
+    """Write a figure beside `path` as SVG, PNG and PDF, the same bytes for the same figure.
+
+    Args:
+        figure: Its layout is fixed from then on.
+        path: Without ending; its folder is made if it does not exist.
+
+    Returns:
+        The files written.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written; the old files are still there.
+    """
+    plain_text(figure)
+    written = [path.with_name(f"{path.name}.{ending}") for ending in ENDINGS]
+    _fix_layout(figure)
+    for target, ending in zip(written, ENDINGS, strict=True):
+        write_with(target, partial(_save, figure, ending))
+    return written
+
+
+def _fix_layout(figure: Figure) -> None:
+    """Lay it out once for all files: that takes longer than drawing."""
+    if figure.get_layout_engine() is not None:
+        with _quiet():
+            figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Letters that the font lacks are shown as boxes, without a word."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        yield
+
+
+def picture_bytes(figure: Figure, ending: str) -> bytes:
+    """A figure as the bytes of a file.
+
+    Args:
+        figure: Not changed but for the `$` in its words.
+        ending: `svg`, `png` or `pdf`.
+    """
+    target = BytesIO()
+    _save(figure, ending, target)
+    return target.getvalue()
+
+
+def _save(figure: Figure, ending: str, target: Any) -> None:
+    import matplotlib
+
+    plain_text(figure)
+    dates: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    options = {"svg.hashsalt": "dicecast", "pdf.fonttype": 42}
+    with matplotlib.rc_context(options), _quiet():  # type: ignore[arg-type]
+        figure.savefig(target, format=ending, dpi=150, metadata=dates.get(ending))

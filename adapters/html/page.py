@@ -1,0 +1,183 @@
+"""The page: what it says in which order, rendered from its template."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from ... import __version__
+from ...forecast.comparison import Comparison, split_decisions
+from ...forecast.costs import Costs
+from ...forecast.forecast import Forecast
+from ...forecast.words import level_words
+from ..answer import Answer, Step
+from ..figures.write import Pictured, pictured_round
+from ..protocol import protocol_words
+from ..round_report import decision_words, sentence
+from ..screen import interval_words, score_words
+from .cards import cards_of, style_of
+from .curve_view import KEY, CurveView, curve_view, point_rows
+from .history import history_tables
+from .methods import citations, methods_words
+from .overview import ranking_table, summary_table
+from .pictures import Cases, agreement_pictures, case_picture, comparison_pictures, curve_pictures
+from .tables import csv_uri
+
+MOST_CURVES = 40
+"""Curves that are drawn; further ones are in the tables."""
+MOST_ROWS = 5_000
+"""Scores of cases up to which they can be downloaded from the page."""
+DOUBT = ("posterior", "dropped", "cost")
+"""Figures that let the sceptic dig."""
+MOST_DOUBTED = 6
+"""Curves that those are drawn of."""
+MOST_PAIRS = 3
+"""Pairs of arms that are put into sentences."""
+GENERATOR = "dicecast"
+"""What the page says it was made by, so that it can be written anew."""
+
+
+def render(answer: Answer, title: str, cases: Cases, step: Step) -> str:
+    """The page as HTML.
+
+    Args:
+        answer: What is known.
+        title: Of the page.
+        cases: Pictures of cases, drawn before.
+        step: Is told what is being worked on.
+    """
+    step("drawing curves")
+    views = _views(answer)
+    step("drawing figures")
+    drawn = pictured(answer)
+    sections = {
+        "agreement": list(agreement_pictures(answer.agreements)),
+        "doubt": {view.name: curve_pictures(drawn[view.name], DOUBT) for view in views[:MOST_DOUBTED]},
+        "campaign_pictures": [
+            picture
+            for view in views
+            if view.decides
+            for picture in curve_pictures(drawn[view.name], ("rounds", "promises"))
+        ],
+    }
+    page = {
+        "title": title,
+        "generator": GENERATOR,
+        "version": __version__,
+        "made": time.strftime("%Y-%m-%d %H:%M %Z"),
+        "source": answer.path.name,
+        "verdict": decision_words(answer.decision),
+        "style": style_of(answer.decision.code),
+        "reason": sentence(answer.decision),
+        "cards": cards_of(answer),
+        "answer": answer,
+        "level": level_words(answer.source.question.level),
+        "eps": answer.source.question.eps,
+        "protocol": None if answer.source.study is None else protocol_words(answer.source.study),
+        "views": views,
+        "choices": _choices(views),
+        "data": [view.data for view in views],
+        "more_curves": max(len(_forecasts(answer)) - len(views), 0),
+        "summary": summary_table(answer),
+        "comparisons": [
+            (one, ranking_table(one), _sentences(one), comparison_pictures(one)) for one in answer.comparisons
+        ],
+        "split": split_decisions(answer.comparisons),
+        "history": history_tables(answer),
+        "methods": methods_words(answer),
+        "citations": citations(answer),
+        "downloads": list(_downloads(answer, views)),
+        "notes": [
+            *cases.notes,
+            *([answer.not_case_by_case] if answer.not_case_by_case else []),
+            *answer.source.notes,
+            *(f"Not forecast: {words}" for words in answer.source.not_forecast),
+        ],
+        "cases": [(name, [case_picture(one) for one in found]) for name, found in cases.pictures.items()],
+        **sections,
+    }
+    return _environment().get_template("page.html").render(page).lstrip()
+
+
+def _environment() -> jinja2.Environment:
+    """Everything that is shown is escaped."""
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {"score": score_words, "interval": interval_words, "csv": csv_uri}
+    return found
+
+
+def _forecasts(answer: Answer) -> list[Forecast]:
+    return [one for one in [*answer.forecasts, *answer.others] if one.posterior is not None]
+
+
+def _views(answer: Answer) -> list[CurveView]:
+    """The curve that decides first, then those that have a part in the decision."""
+    ordered = sorted(_forecasts(answer), key=lambda one: one.curve.name != answer.decision.curve)
+    deciding = {one.curve.name for one in answer.forecasts}
+    return [
+        curve_view(i, one, answer.costs.get(one.curve.arm, Costs()), one.curve.name in deciding, answer.decision.batch)
+        for i, one in enumerate(ordered[:MOST_CURVES])
+    ]
+
+
+def pictured(answer: Answer) -> dict[str, Pictured]:
+    """Every curve with what its figures need, by its name."""
+    if answer.round is not None:
+        found = pictured_round(answer.round, answer.dropped)
+    else:
+        deciding = [Pictured(one, dropped=answer.dropped.get(one.curve.name)) for one in answer.forecasts]
+        found = [*deciding, *(Pictured(one, aside=True) for one in answer.others)]
+    return {one.forecast.curve.name: replace(one, costs=answer.costs.get(one.forecast.curve.arm)) for one in found}
+
+
+def _choices(views: Sequence[CurveView]) -> list[tuple[str, str, list[str]]]:
+    """What curves can be chosen by: key, label and values; only what differs."""
+    found = [(key, key.replace("_", " "), list(dict.fromkeys(view.key[key] for view in views))) for key in KEY]
+    return [one for one in found if len(one[2]) > 1]
+
+
+def _sentences(found: Comparison) -> list[str]:
+    return [f"{words}." for pair in found.pairs[:MOST_PAIRS] for words in pair.words]
+
+
+def _downloads(answer: Answer, views: Sequence[CurveView]) -> Iterator[tuple[str, str, str]]:
+    """Name, what is in it, and the file inside a link."""
+    tables: dict[str, tuple[str, list[Any]]] = {
+        "forecasts.csv": ("one line per curve", list(summary_table(answer).rows)),
+        "expected_scores.csv": ("expected score by cases", [row for view in views for row in point_rows(view)]),
+        **{
+            f"{name}.csv": (words, [{**view.key, **row} for view in views for row in _rows(view, name)])
+            for name, words in (
+                ("observed", "mean scores by size"),
+                ("exponential", "parameters of the exponential plateau"),
+                ("families", "every family alone"),
+                ("backtest", "larger sizes forecast from smaller ones"),
+            )
+        },
+        "arms.csv": (
+            "arms at the same number of cases",
+            [{"curve": one.title, **row} for one in answer.comparisons for row in ranking_table(one).rows],
+        ),
+    }
+    for name, (words, rows) in tables.items():
+        if rows:
+            yield name, words, csv_uri(rows)
+    scores = answer.source.scores
+    if len(scores) <= MOST_ROWS:
+        rows = [dict(zip(scores.columns, row, strict=True)) for row in scores.to_numpy().tolist()]
+        yield "scores.csv", "every score the curves are made of", csv_uri(rows)
+
+
+def _rows(view: CurveView, name: str) -> list[Any]:
+    return [row for one in view.tables if one.name == name for row in one.rows]

@@ -1,0 +1,150 @@
+"""What notebooks show of results: short tables of HTML, the verdict first, and fields without their arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .words import amount_words, chance_words, level_words
+
+if TYPE_CHECKING:
+    from .comparison import Comparison
+    from .curve import Curve
+    from .forecast import Forecast
+    from .recommendation import Recommendation
+    from .types import Interval, SizeInterval
+
+Rows = Sequence[tuple[str, str]]
+LONG = 8
+"""Entries from which a tuple is shortened."""
+HEADLINES = {
+    "annotate": "Annotate {batch} more cases",
+    "stop_plateau": "Stop: the goal is reached",
+    "stop_stable": "Stop: no batch is worth its cost",
+    "stop_budget": "Stop: the budget is spent",
+    "stop_unreachable": "Stop: the goal is out of reach",
+    "train_pilots": "Train more pilots first",
+    "cannot_tell": "Cannot tell",
+}
+
+
+def curve_html(curve: Curve) -> str:
+    """A curve: what was trained, and the mean score at each size."""
+    tested = "" if curve.n_test is None else f", {curve.n_test} test cases"
+    about = f"{len(curve.y)} scores at {len(curve.sizes)} sizes, {curve.n_annotated} cases annotated{tested}"
+    rows = zip(curve.sizes, curve.draws, curve.observed, strict=True)
+    columns = ("cases", "draws", f"mean {curve.metric}")
+    return _block(curve.name, about) + _table(columns, [(str(n), str(k), f"{y:.3f}") for n, k, y in rows])
+
+
+def forecast_html(found: Forecast) -> str:
+    """A forecast: the verdict, then what there is to gain, where it levels off, and the sizes asked for."""
+    from .plain_words import answer_words, headline  # that module needs forecasts, and forecasts need this one
+
+    head = _block(f"{found.curve.name}: {headline(found)}", answer_words(found) or found.verdict.reason)
+    if found.posterior is None or found.plateau is None or found.reachable_gain is None:
+        return head
+    level, gain = level_words(found.question.level), found.reachable_gain
+    rows = [
+        (f"gain from {gain.n_from} to {gain.n_to} cases", _interval(gain.interval)),
+        ("plateau n*, cases (exponential plateau)", _size(found.plateau.size)),
+        ("score there", _interval(found.plateau.score)),
+        *((f"expected {found.curve.metric} at {one.n} cases", _interval(one.expected)) for one in found.at),
+    ]
+    if found.n_for_target is not None:
+        rows.append((f"cases for {found.n_for_target.target:g}", _size(found.n_for_target.size)))
+    return head + _table((f"forecast ({found.question.model})", f"median [{level} interval]"), rows)
+
+
+def recommendation_html(found: Recommendation) -> str:
+    """A recommendation: what to do, why, and what was promised for it."""
+    rows = []
+    if found.p_suffices is not None:
+        rows.append(("probability that this suffices", chance_words(found.p_suffices)))
+    if found.promise is not None:
+        level = level_words(found.promise.interval.level)
+        rows.append((f"promised mean at {found.promise.n} cases ({level})", _interval(found.promise.interval)))
+    if found.cost is not None:
+        rows.append(("cost", f"{amount_words(found.cost['amount'])} {found.cost['unit']}"))
+    if found.pilots is not None:
+        rows.append(("pilots to train: sizes", ", ".join(map(str, found.pilots.sizes))))
+    head = _block(HEADLINES[found.code].format(batch=found.batch), found.reason)
+    return head + _table(("decided by", found.curve), rows)
+
+
+def comparison_html(found: Comparison) -> str:
+    """A comparison: the arm to run and why, then every arm at the sizes they are ranked at."""
+    unsure = "the arms cannot be told apart" if found.pairs else "nothing to compare"
+    chosen = unsure if found.arm is None else f"run {found.arm}"
+    rows = [
+        (_where(row.sizes[index], row.cost, found.unit), arm.name, _maybe(score), chance_words(row.p_best[index]))
+        for row in (found.by_cost or found.by_cases)
+        for index, (arm, score) in enumerate(zip(found.arms, row.scores, strict=True))
+    ]
+    columns = ("with", "arm", f"expected {found.curves[0].metric}", "probability of the best")
+    return _block(f"{found.title}: {chosen}", found.reason) + (_table(columns, rows) if rows else "")
+
+
+def short_fields(one: Any) -> Iterator[tuple[str, Any]]:
+    """Fields of a dataclass for `rich`: arrays by their shape and range, long tuples by their ends."""
+    for field in fields(one):
+        value = getattr(one, field.name)
+        if isinstance(value, np.ndarray):
+            value = _Short(_array_words(value))
+        elif isinstance(value, tuple) and len(value) > LONG:
+            value = _Short(f"<{len(value)}: {value[0]!r} to {value[-1]!r}>")
+        yield field.name, value
+
+
+def short_repr(one: Any) -> str:
+    """A dataclass in one line, arrays and long tuples as in `short_fields`."""
+    return f"{type(one).__name__}({', '.join(f'{name}={value!r}' for name, value in short_fields(one))})"
+
+
+class _Short:
+    """Words that stand for a value."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+
+    def __repr__(self) -> str:
+        return self.words
+
+
+def _array_words(values: Any) -> str:
+    shape = " x ".join(map(str, values.shape))
+    known = values[np.isfinite(values)]
+    if values.dtype == bool or not known.size:
+        return f"<array {shape}>"
+    return f"<array {shape}, {known.min():.4g} to {known.max():.4g}>"
+
+
+def _where(n: int, cost: float | None, unit: str) -> str:
+    return f"{n} cases" if cost is None else f"{amount_words(cost)} {unit}, {n} cases"
+
+
+def _maybe(score: Interval | None) -> str:
+    return "-" if score is None else _interval(score)
+
+
+def _interval(found: Interval) -> str:
+    return f"{found.median:z.3f} [{found.lo:z.3f}, {found.hi:z.3f}]"
+
+
+def _size(found: SizeInterval) -> str:
+    median = "past the horizon" if found.median is None else f"{found.median:.0f}"
+    return f"{median} [{found.lo:.0f}, {'> ' if found.hi_censored else ''}{found.hi:.0f}]"
+
+
+def _block(headline: str, reason: str) -> str:
+    return f"<p><strong>{escape(headline)}</strong><br>{escape(reason)}</p>"
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
