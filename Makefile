@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all lint docs bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("dicecast needs Python >= 3.11, found " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -22,14 +22,19 @@ test: $(READY)
 test-all: test
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
-lint: $(READY)
+lint: $(READY) docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	mkdir -p $(VENV)/typing && ln -sfn $(CURDIR) $(VENV)/typing/dicecast
 	MYPYPATH=$(VENV)/typing $(BIN)/mypy -p dicecast
 
+docs: $(READY)
+	mkdir -p $(VENV)/docs/dicecast # the sources as a package, without what else the root holds
+	ln -sfn $(CURDIR)/__init__.py $(CURDIR)/forecast $(CURDIR)/adapters $(VENV)/docs/dicecast/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 bench: $(READY)
 	$(BIN)/python benchmarks/forecast_speed.py
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build site *.egg-info .mypy_cache .ruff_cache .pytest_cache
