@@ -19,6 +19,7 @@ import pytest
 import typer.testing
 
 from dicecast.cli import app
+from dicecast.tests.browser import browser
 
 Array = npt.NDArray[Any]
 
@@ -221,3 +222,10 @@ def keep_run() -> Callable[..., Path]:
         return folder
 
     return keep
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser without a window."""
+    with browser() as found:
+        yield found

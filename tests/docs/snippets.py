@@ -36,6 +36,7 @@ from dicecast.adapters.settings import parse_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(["README.md", *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md"))])
+DEMO = "docs/tutorials/demo.md"
 SHELL, OTHER = ("bash", "python", "toml"), ("text", "csv")
 COMMENT = re.compile(r"<!-- (snippet|run): (.*) -->")
 FENCE = re.compile(r"```([a-z]*)$")

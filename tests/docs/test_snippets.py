@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from dicecast.tests.docs.snippets import OTHER, PAGES, SHELL, Reader, alike, blocks, is_slow, near, passage, words
+from dicecast.tests.docs.snippets import DEMO, OTHER, PAGES, SHELL, Reader, alike, blocks, is_slow, near, passage, words
 
 RUN = [page for page in PAGES if any(block.language in SHELL and not block.skipped for block in blocks(page))]
+FIRST = ("README.md", "docs/how-to/csv.md")
+"""Pages that every run of the tests follows, without their slow blocks."""
 NOT_RUN = {
     "README.md": 3,
     "docs/how-to/cluster.md": 1,
@@ -17,16 +19,16 @@ NOT_RUN = {
 """Blocks per page that cannot run here: a package index, a cluster, a dataset of the reader's, hours of training."""
 
 
-@pytest.mark.parametrize("page", RUN)
-def test_a_page_can_be_followed(page: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", FIRST)
+def test_a_page_that_is_read_first_can_be_followed(page: str, tmp_path: Path) -> None:
     Reader(tmp_path).follow(page, slow=False)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("page", [page for page in RUN if is_slow(page)])
-def test_a_page_that_trains_can_be_followed(page: str, tmp_path: Path) -> None:
-    Reader(tmp_path, patience=3000).follow(page, slow=True)
+@pytest.mark.parametrize("page", [page for page in RUN if page != DEMO and (page not in FIRST or is_slow(page))])
+def test_a_page_can_be_followed_to_its_end(page: str, tmp_path: Path) -> None:
+    Reader(tmp_path, patience=3000).follow(page, slow=is_slow(page))
 
 
 def test_every_block_is_run_or_counted() -> None:

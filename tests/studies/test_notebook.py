@@ -21,6 +21,7 @@ def test_it_is_kept_without_outputs() -> None:
     assert all(not cell.outputs and cell.execution_count is None for cell in cells)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::RuntimeWarning:zmq")
 def test_it_runs_and_shows_tables_and_figures() -> None:

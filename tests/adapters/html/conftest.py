@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dicecast.cli import app
+from dicecast.tests.browser import Opened, looked_at
 
 SIZES = (10, 20, 40, 80)
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -45,49 +45,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A headless browser, Debian's or another that is installed; skips without one."""
-    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
-    if not found:
-        pytest.skip("no Chromium is installed (on Debian: apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found[0], args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-Opened = Callable[..., Any]
-
-
 @pytest.fixture
 def opened(chromium: Any, page: Path) -> Iterator[Opened]:
-    """Opens the page; whatever goes wrong in it, or is asked of the network, fails the test."""
-    wrong: list[str] = []
-    contexts = []
-
-    def refuse(dialog: Any) -> None:
-        wrong.append(dialog.message)
-        dialog.dismiss()
-
-    def told(address: str) -> None:
-        if not address.startswith((page.as_uri(), "data:")):
-            wrong.append(address)
-
-    def open_page(width: int = 1280, **options: Any) -> Any:
-        context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.on("console", lambda message: wrong.append(f"{message.type}: {message.text}"))
-        tab.on("pageerror", lambda error: wrong.append(str(error)))
-        tab.on("dialog", refuse)
-        tab.on("request", lambda asked: told(asked.url))
-        tab.goto(page.as_uri())
-        return tab
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert wrong == []
+    """Opens the page."""
+    with looked_at(chromium, page) as found:
+        yield found

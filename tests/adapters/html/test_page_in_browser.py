@@ -6,21 +6,14 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dicecast.tests.browser import Opened, barriers, reading
+
 pytestmark = pytest.mark.slow
-Opened = Callable[..., Any]
-BAD = ("serious", "critical")
-
-
-def reading(tab: Any) -> dict[str, str]:
-    """What the slider says, by its heads."""
-    cells = tab.locator("#reading > div").all()
-    return {cell.locator("span").inner_text(): cell.locator("strong").inner_text() for cell in cells}
 
 
 def entry(page: Path, structure: str, arm: str) -> Any:
@@ -43,13 +36,7 @@ def test_nothing_is_asked_of_the_network_and_nothing_is_cut_off(opened: Opened, 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_readers_with_a_screen_reader_or_weak_eyes_can_use_it(opened: Opened, width: int, scheme: str) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    tab = opened(width, color_scheme=scheme, bypass_csp=True)
-    tab.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-    found = Axe().run(tab).response["violations"]
-    told = [(one["id"], one["help"], one["nodes"][0]["html"][:200]) for one in found if one["impact"] in BAD]
-    assert told == []
+    assert barriers(opened(width, color_scheme=scheme, bypass_csp=True)) == []
 
 
 def test_the_slider_reads_what_the_forecast_says(opened: Opened, page: Path) -> None:

@@ -114,6 +114,7 @@ def test_a_table_with_too_few_sizes_still_has_a_page(cli: Cli, tmp_path: Path) -
     assert "TRAIN MORE PILOTS" in words and "a forecast needs at least 3" in words
 
 
+@pytest.mark.slow
 def test_figures_are_written_beside_the_page(cli: Cli, tmp_path: Path) -> None:
     source, figures = tmp_path / "scores.csv", tmp_path / "figures"
     scores({"a": 0.8, "b": 0.7}, ("organ",)).to_csv(source, index=False)
