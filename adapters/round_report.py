@@ -11,11 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ..forecast.document import curve_document
-from ..forecast.goal import PLATEAU, TARGET, VALUE, Goal
+from ..forecast.goal import PLATEAU, TARGET, Goal
+from ..forecast.plain_words import decision_words, sentence, sure_words
 from ..forecast.promises import PromiseOutcome
 from ..forecast.recommendation import Recommendation
 from ..forecast.stability import RoundSummary
-from ..forecast.words import amount_words, chance_words, level_words
+from ..forecast.words import amount_words, level_words
 from .conclusion import Round
 from .curves_report import others_table
 from .findings import FalsePositives, ScheduleCheck
@@ -27,14 +28,6 @@ from .screen import BAD, DOUBT, GOING, GOOD, ends_words, interval_words, plain_t
 MOST_CASES = 20
 """Case ids a recommendation lists."""
 CODE_STYLE = {"annotate": GOING, "train_pilots": DOUBT, "cannot_tell": BAD}
-CODE_WORDS = {
-    "stop_plateau": "STOP: further cases add too little",
-    "stop_stable": "STOP: the forecast is stable",
-    "stop_budget": "STOP: nothing left to annotate or to spend",
-    "stop_unreachable": "STOP: the target is out of reach",
-    "train_pilots": "TRAIN MORE PILOTS",
-    "cannot_tell": "CANNOT TELL",
-}
 
 
 def history_table(history: Sequence[RoundSummary]) -> Table:
@@ -112,7 +105,7 @@ def recommendation_panel(
 ) -> RenderableType:
     """The decision and its reason, what the other curves say, and which cases to annotate."""
     style = CODE_STYLE.get(found.code, GOOD)
-    lines: list[RenderableType] = [Text(decision_words(found), f"bold {style}"), *map(Prose, _sure_words(found))]
+    lines: list[RenderableType] = [Text(decision_words(found), f"bold {style}"), *map(Prose, sure_words(found))]
     lines.append(Prose(sentence(found)))
     if found.promise is not None:
         expected, draws = found.promise.interval, found.promise.draws
@@ -145,35 +138,6 @@ def _each_table(found: Recommendation, each: Sequence[Recommendation]) -> Table:
         name = Text(one.curve, "bold" if one.curve == found.curve else "")
         table.add_row(name, *goal, f"{one.code.replace('_', ' ')}{batch}", chance)
     return table
-
-
-def decision_words(found: Recommendation) -> str:
-    """The decision in a few words."""
-    if found.stop_blocked:
-        return "TRAIN LONGER FIRST: training, not cases, limits the score"
-    if found.code == "annotate":
-        cases = "CASE" if found.batch == 1 else "CASES"
-        total = f", {found.promise.n} in all" if found.promise is not None else ""
-        return f"ANNOTATE {found.batch} MORE {cases}{total}"
-    if found.code == "stop_plateau" and found.goal.kind == TARGET:
-        return "STOP: the target is reached"
-    if found.code == "stop_stable" and found.goal.kind == VALUE:
-        return "STOP: no further batch is worth its cost"
-    return CODE_WORDS[found.code]
-
-
-def _sure_words(found: Recommendation) -> list[str]:
-    """How sure it is that the batch is enough."""
-    n_max = found.evidence.get("n_max")
-    if found.code != "annotate" or found.p_suffices is None or n_max is None:
-        return []
-    return [f"Chance that you will then {found.goal.words(n_max)}: {chance_words(found.p_suffices)}."]
-
-
-def sentence(found: Recommendation) -> str:
-    """The reason with a capital, unless it begins with the curve's name."""
-    reason = found.reason
-    return reason if reason.startswith(found.curve) else reason[:1].upper() + reason[1:]
 
 
 def _goal_words(goal: Goal) -> str:

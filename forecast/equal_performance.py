@@ -114,7 +114,7 @@ def saving_words(first: str, second: str, found: EqualPerformance) -> str:
     """The pair in one sentence: "60 cases of 3d reach what 160 of 2d do: 62% fewer [55%, 70%]"."""
     cases, ratio, saved = found.cases, found.ratio, found.saved
     if cases.median >= cases.horizon:
-        pair = f"{cases.median:.0f} cases of {second} do not reach what {found.n} of {first} do"
+        pair = f"{cases.median:.0f} cases of {second} are not expected to reach what {found.n} of {first} do"
     else:
         fewer = "" if cases.inside(cases.median) else "fewer than "
         pair = f"{fewer}{cases.median:.0f} cases of {second} reach what {found.n} of {first} do"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .plain_words import answer_words, decision_words, headline
 from .words import amount_words, chance_words, level_words
 
 if TYPE_CHECKING:
@@ -21,15 +22,6 @@ if TYPE_CHECKING:
 Rows = Sequence[tuple[str, str]]
 LONG = 8
 """Entries from which a tuple is shortened."""
-HEADLINES = {
-    "annotate": "Annotate {batch} more cases",
-    "stop_plateau": "Stop: the goal is reached",
-    "stop_stable": "Stop: no batch is worth its cost",
-    "stop_budget": "Stop: the budget is spent",
-    "stop_unreachable": "Stop: the goal is out of reach",
-    "train_pilots": "Train more pilots first",
-    "cannot_tell": "Cannot tell",
-}
 
 
 def curve_html(curve: Curve) -> str:
@@ -43,8 +35,6 @@ def curve_html(curve: Curve) -> str:
 
 def forecast_html(found: Forecast) -> str:
     """A forecast: the verdict, then what there is to gain, where it levels off, and the sizes asked for."""
-    from .plain_words import answer_words, headline  # that module needs forecasts, and forecasts need this one
-
     head = _block(f"{found.curve.name}: {headline(found)}", answer_words(found) or found.verdict.reason)
     if found.posterior is None or found.plateau is None or found.reachable_gain is None:
         return head
@@ -72,7 +62,7 @@ def recommendation_html(found: Recommendation) -> str:
         rows.append(("cost", f"{amount_words(found.cost['amount'])} {found.cost['unit']}"))
     if found.pilots is not None:
         rows.append(("pilots to train: sizes", ", ".join(map(str, found.pilots.sizes))))
-    head = _block(HEADLINES[found.code].format(batch=found.batch), found.reason)
+    head = _block(decision_words(found), found.reason)
     return head + _table(("decided by", found.curve), rows)
 
 

@@ -1,9 +1,15 @@
-"""What a forecast means, in the words of somebody who annotates: how many more, how much better, how sure."""
+"""What a forecast and a decision mean to somebody who annotates: how many more, how much better, how sure."""
 
 from __future__ import annotations
 
-from .forecast import Forecast, Gain
+from typing import TYPE_CHECKING
+
+from .goal import TARGET, VALUE
 from .words import chance_words, level_words
+
+if TYPE_CHECKING:
+    from .forecast import Forecast, Gain
+    from .recommendation import Recommendation
 
 LIKELY = 0.5
 """Probability from which little is said to be left to gain."""
@@ -16,12 +22,26 @@ HEADS = {
 }
 """A verdict in a few words; where the plateau is ahead it depends on how much is left to gain."""
 
+DECISIONS = {
+    "stop_plateau": "STOP: further cases add too little",
+    "stop_stable": "STOP: the forecast is stable",
+    "stop_budget": "STOP: nothing left to annotate or to spend",
+    "stop_unreachable": "STOP: the target is out of reach",
+    "train_pilots": "TRAIN MORE PILOTS",
+    "cannot_tell": "CANNOT TELL",
+}
+"""A decision in a few words, by its code."""
+
 
 def headline(found: Forecast) -> str:
     """The verdict in a few words."""
     gain = found.reachable_gain
     if gain is not None and found.verdict.code == "plateau_ahead":
         return "LITTLE LEFT TO GAIN" if gain.p_below_eps >= LIKELY else "MORE CASES HELP"
+    doubling = found.gain_doubling
+    if found.verdict.code == "plateau_reached" and gain is not None and doubling is not None:
+        few = gain.n_to < doubling.n_to and doubling.p_below_eps < LIKELY
+        return "THE CASES LEFT ADD LITTLE" if few else HEADS["plateau_reached"]
     if gain is not None and gain.n_from == gain.n_to and found.verdict.code == "beyond_horizon":
         return "NOTHING LEFT TO FORECAST"
     return HEADS[found.verdict.code]
@@ -50,5 +70,34 @@ def _gain_words(gain: Gain, metric: str) -> str:
 def _chance(gain: Gain, eps: float) -> str:
     """The likelier of the two, so that the number is the larger one."""
     if gain.p_below_eps >= LIKELY:
-        return f"The chance that they add no more than {eps:g} is {chance_words(gain.p_below_eps)}."
-    return f"The chance that they add more than {eps:g} is {chance_words(1 - gain.p_below_eps)}."
+        return f"The chance that the curve rises by no more than {eps:g} is {chance_words(gain.p_below_eps)}."
+    return f"The chance that the curve rises by more than {eps:g} is {chance_words(1 - gain.p_below_eps)}."
+
+
+def decision_words(found: Recommendation) -> str:
+    """The decision in a few words."""
+    if found.stop_blocked:
+        return "TRAIN LONGER FIRST: training, not cases, limits the score"
+    if found.code == "annotate":
+        cases = "CASE" if found.batch == 1 else "CASES"
+        total = f", {found.promise.n} in all" if found.promise is not None else ""
+        return f"ANNOTATE {found.batch} MORE {cases}{total}"
+    if found.code == "stop_plateau" and found.goal.kind == TARGET:
+        return "STOP: the target is reached"
+    if found.code == "stop_stable" and found.goal.kind == VALUE:
+        return "STOP: no further batch is worth its cost"
+    return DECISIONS[found.code]
+
+
+def sentence(found: Recommendation) -> str:
+    """The reason with a capital, unless it begins with the curve's name."""
+    reason = found.reason
+    return reason if reason.startswith(found.curve) else reason[:1].upper() + reason[1:]
+
+
+def sure_words(found: Recommendation) -> list[str]:
+    """How sure it is that the batch is enough; nothing where no batch is named."""
+    n_max = found.evidence.get("n_max")
+    if found.code != "annotate" or found.p_suffices is None or n_max is None:
+        return []
+    return [f"Chance that you will then {found.goal.words(n_max)}: {chance_words(found.p_suffices)}."]

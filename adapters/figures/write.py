@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,45 +41,77 @@ class Pictured:
     """Whether the curve decides nothing and its posterior is not drawn."""
 
 
-def curve_figures(one: Pictured) -> Iterator[tuple[str, Figure]]:
+def curve_figures(one: Pictured, wanted: Collection[str] | None = None) -> Iterator[tuple[str, Figure]]:
     """Every figure of a curve with its kind, drawn one at a time; none of a curve that could not be forecast.
 
-    Kinds: "" (the curve), `posterior`, `cost`, `rounds`, `dropped`, `promises`.
+    Args:
+        one: The curve, and what is known of it.
+        wanted: Kinds: "" (the curve), `posterior`, `cost`, `rounds`, `dropped`, `promises`; None is all of them.
     """
-    found = one.forecast
-    if found.posterior is None:
+    if one.forecast.posterior is None:
         return
+    there = {
+        "": True,
+        "posterior": not one.aside,
+        "cost": _has_cost(one),
+        "rounds": len(one.history) > 1,
+        "dropped": one.dropped is not None and len(one.dropped.refits) > 1,
+        "promises": bool(one.outcomes),
+    }
+    for kind, draw in DRAWN.items():
+        if there[kind] and (wanted is None or kind in wanted):
+            yield kind, draw(one)
+
+
+def _curve(one: Pictured) -> Figure:
     figure = new_figure(5.0)
-    plot_curve(found, figure.subplots(), ceiling=one.ceiling)
-    yield "", figure
-    if not one.aside:
-        figure = new_figure(SIDE)
-        plot_posterior(found, corner_axes(figure))
-        yield "posterior", figure
-    if _has_cost(one):
-        figure = new_figure(4.8)
-        assert one.costs is not None
-        plot_cost(found, one.costs, figure.subplots())
-        yield "cost", figure
-    yield from _stability_figures(one)
-    if one.outcomes:
-        figure = new_figure(4.6)
-        plot_promises(found.curve, one.outcomes, figure.subplots())
-        yield "promises", figure
+    plot_curve(one.forecast, figure.subplots(), ceiling=one.ceiling)
+    return figure
 
 
-def _stability_figures(one: Pictured) -> Iterator[tuple[str, Figure]]:
-    name = one.forecast.curve.name
-    if len(one.history) > 1:
-        figure = new_figure(6.4)
-        plot_history(one.history, figure.subplots(3, 1, sharex=True), eps=one.forecast.question.eps)
-        figure.axes[0].set_title(title(f"{name}: the forecast, round by round"), fontsize="medium")
-        yield "rounds", figure
-    if one.dropped is not None and len(one.dropped.refits) > 1:
-        figure = new_figure(5.2)
-        plot_drop_largest(one.dropped, figure.subplots(2, 1, sharex=True))
-        figure.suptitle(title(name), fontsize="medium")
-        yield "dropped", figure
+def _posterior(one: Pictured) -> Figure:
+    figure = new_figure(SIDE)
+    plot_posterior(one.forecast, corner_axes(figure))
+    return figure
+
+
+def _cost(one: Pictured) -> Figure:
+    assert one.costs is not None
+    figure = new_figure(4.8)
+    plot_cost(one.forecast, one.costs, figure.subplots())
+    return figure
+
+
+def _rounds(one: Pictured) -> Figure:
+    figure = new_figure(6.4)
+    plot_history(one.history, figure.subplots(3, 1, sharex=True), eps=one.forecast.question.eps)
+    figure.axes[0].set_title(title(f"{one.forecast.curve.name}: the forecast, round by round"), fontsize="medium")
+    return figure
+
+
+def _dropped(one: Pictured) -> Figure:
+    assert one.dropped is not None
+    figure = new_figure(5.2)
+    plot_drop_largest(one.dropped, figure.subplots(2, 1, sharex=True))
+    figure.suptitle(title(one.forecast.curve.name), fontsize="medium")
+    return figure
+
+
+def _promises(one: Pictured) -> Figure:
+    figure = new_figure(4.6)
+    plot_promises(one.forecast.curve, one.outcomes, figure.subplots())
+    return figure
+
+
+DRAWN: dict[str, Callable[[Pictured], Figure]] = {
+    "": _curve,
+    "posterior": _posterior,
+    "cost": _cost,
+    "rounds": _rounds,
+    "dropped": _dropped,
+    "promises": _promises,
+}
+"""What draws every kind of figure."""
 
 
 def _has_cost(one: Pictured) -> bool:

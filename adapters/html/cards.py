@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ...forecast.goal import TARGET
 from ...forecast.recommendation import STOPS
 from ...forecast.words import amount_words, chance_words, level_words
 from ..answer import Answer
 from ..screen import ends_words, score_words
+
+NO_USE = {
+    "stop_budget": "nothing is left to annotate or to spend",
+    "stop_unreachable": "the target is out of reach",
+}
+"""Why no further case is annotated although the goal is not reached."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +41,24 @@ def _how_many(answer: Answer) -> tuple[str, str]:
     found, now = answer.decision, answer.deciding.curve.n_annotated
     if found.code == "annotate":
         return f"{found.batch} more", f"{now} are annotated, {now + found.batch} will be"
-    if found.stops:
-        return "none", f"{now} are annotated"
-    return "not told yet", f"{now} are annotated"
+    if found.code in NO_USE:
+        return "none", f"{NO_USE[found.code]}; {now} are annotated"
+    return ("none", f"{now} are annotated") if found.stops else ("not told yet", f"{now} are annotated")
 
 
 def _how_sure(answer: Answer) -> Iterator[Card]:
+    """The chance that the decision is right; nothing where none is taken."""
     found, gain, eps = answer.decision, answer.deciding.reachable_gain, answer.source.question.eps
-    if found.code == "annotate" and found.p_suffices is not None:
-        yield Card("How sure?", chance_words(found.p_suffices), "is the chance that these cases are enough")
-    elif gain is not None and gain.n_to > gain.n_from:
-        words = f"is the chance that {gain.n_to - gain.n_from} more cases add at most {eps:g}"
+    n_max, reached = found.evidence.get("n_max"), found.evidence.get("p_goal_reached")
+    if found.code == "annotate" and found.p_suffices is not None and n_max is not None:
+        words = f"is the chance that you will then {found.goal.words(n_max)} ({found.curve})"
+        yield Card("How sure?", chance_words(found.p_suffices), words)
+    elif found.code == "stop_plateau" and found.goal.kind == TARGET and reached is not None:
+        yield Card(
+            "How sure?", chance_words(reached), f"is the chance that the target of {found.goal.amount:g} is reached"
+        )
+    elif found.stops and gain is not None and gain.n_to > gain.n_from:
+        words = f"is the chance that with {gain.n_to - gain.n_from} more cases the curve rises by at most {eps:g}"
         yield Card("How sure?", chance_words(gain.p_below_eps), words)
 
 
@@ -60,13 +74,14 @@ def _scores(answer: Answer) -> Iterator[Card]:
     found, curve, gain = answer.decision, answer.deciding.curve, answer.deciding.reachable_gain
     if gain is None:
         return
-    where = f"with {curve.sizes[-1]} cases, {curve.arm} / {curve.structure}"
-    yield Card(f"Mean {curve.metric} now", score_words(float(curve.observed[-1])), where)
+    where = f"observed with {curve.sizes[-1]} cases, {curve.arm} / {curve.structure}"
+    yield Card(f"Mean {curve.metric}", score_words(float(curve.observed[-1])), where)
     if found.promise is not None:
-        then = found.promise.interval
-        words = f"{ends_words(then)} with {found.promise.n} cases ({level_words(then.level)})"
+        then, draws = found.promise.interval, found.promise.draws
+        of = f"{level_words(then.level)} interval of the mean of {draws} draw{'s' * (draws != 1)}"
+        words = f"{ends_words(then)}, {of}, with {found.promise.n} cases"
         yield Card(f"Mean {curve.metric} then", score_words(then.median), words)
     elif gain.n_to > gain.n_from:
         left = gain.interval
-        words = f"{ends_words(left)} from {gain.n_from} to {gain.n_to} cases ({level_words(left.level)})"
+        words = f"{ends_words(left)}, {level_words(left.level)} interval, from {gain.n_from} to {gain.n_to} cases"
         yield Card("Still to gain", score_words(left.median), words)

@@ -226,7 +226,7 @@ def _parameters(view: CurveView) -> Table:
             "parameter": f"plateau size n* (within {view.forecast.question.eps:g} of DM)",
             "least_squares": None if fit is None else fit["plateau_n"],
             "stderr": None,
-            **{name: size[name] for name in ("median", "lo", "hi")},
+            **size,
         }
     )
     rows.append(
@@ -241,7 +241,7 @@ def _parameters(view: CurveView) -> Table:
         text("", "parameter"),
         Column("least squares ± SE", _with_error),
         Column("posterior median", lambda row: _parameter(row, "median")),
-        Column(f"{level} interval", lambda row: f"[{_parameter(row, 'lo')}, {_parameter(row, 'hi')}]"),
+        Column(f"{level} interval", _parameter_ends),
     ]
     note = "> the horizon where a dash stands." if size["median"] is None else ""
     title = "The named model, exponential plateau D(n) = DM - (DM - D0) exp(-k n)"
@@ -256,6 +256,10 @@ def _parameter(row: Row, key: str) -> str:
     if "n* (" in row["parameter"]:
         return f"{value:,.0f}"
     return f"{value:.4g}" if "rate" in row["parameter"] else score_words(value)
+
+
+def _parameter_ends(row: Row) -> str:
+    return f"[{_parameter(row, 'lo')}, {'> ' * row.get('hi_censored', False)}{_parameter(row, 'hi')}]"
 
 
 def _with_error(row: Row) -> str:

@@ -7,6 +7,7 @@ from importlib import metadata
 from typing import Any
 
 from ... import __version__
+from ...forecast.forecast import HORIZON
 from ...forecast.prior import AVERAGE
 from ...forecast.words import level_words
 from ..answer import Answer
@@ -38,15 +39,21 @@ def methods_words(answer: Answer) -> str:
 
 def citations(answer: Answer) -> list[str]:
     """What the methods paragraph rests on."""
-    wanted = ["exponential plateau", "learning curves", "emcee"]
+    wanted = ["exponential plateau", "learning curves", *["emcee"] * _sampled(answer)]
     wanted = ["nnU-Net", *wanted] if answer.round is not None else wanted
     return [CITATIONS[name] for name in [*wanted, *["limits of agreement"] * bool(answer.agreements)]]
+
+
+def _sampled(answer: Answer) -> bool:
+    """Whether the named model of the curve that decides was sampled by MCMC."""
+    posterior = answer.deciding.posterior
+    return posterior is not None and posterior.diagnostics.tau is not None
 
 
 def _pilots(answer: Answer) -> Iterator[str]:
     study = answer.source.study
     if study is None:
-        yield "Scores were read from a table; how the networks were trained is not recorded in it."
+        yield "Scores were read from finished results; how the networks were trained is not recorded in them."
         return
     runs, sizes = len(completed_runs(study)), sorted({int(n) for one in answer.forecasts for n in one.curve.sizes})
     yield (
@@ -59,24 +66,25 @@ def _curves(answer: Answer) -> Iterator[str]:
     forecast = answer.deciding
     question, level = answer.source.question, level_words(answer.source.question.level)
     metric = forecast.curve.metric
+    sampled = "Markov chain Monte Carlo (emcee)" if _sampled(answer) else "quadrature"
     yield (
         f"Mean {metric} by number of annotated cases was modelled by the exponential plateau D(n) = DM - (DM - D0) "
-        "exp(-k n), fitted by least squares (lmfit) and by Markov chain Monte Carlo (emcee)."
+        f"exp(-k n), fitted by least squares (lmfit) and by {sampled}."
     )
     if forecast.expected is not None and question.model == AVERAGE:
         names = ", ".join(family.name for family in forecast.expected.families)
         yield (
-            f"Forecasts are averages of the families {names}, weighted by their marginal likelihood under the prior "
-            f"{forecast.expected.prior}; noise of training and of the choice of cases was estimated from the "
-            f"{forecast.expected.noise_source}."
+            f"Forecasts are averages of the families {names}, weighted by their marginal likelihood (by quadrature) "
+            f"under the prior {forecast.expected.prior}; noise of training and of the choice of cases was estimated "
+            f"from the {forecast.expected.noise_source}."
         )
     elif forecast.expected is not None:
         yield f"Forecasts are those of the family {question.model} alone."
     yield (
         f"Intervals are equal-tailed {level} posterior intervals"
         + {"test-set": " of the mean on this test set", "population": " of the mean over all patients"}[question.scope]
-        + f"; the plateau size n* is the smallest n with DM - D(n) <= {question.eps:g}; nothing was forecast past four "
-        "times the largest subset."
+        + f"; the plateau size n* is the smallest n with DM - D(n) <= {question.eps:g}. The horizon of the pilots was "
+        f"{forecast.horizon} cases ({HORIZON} times the largest subset)."
     )
 
 

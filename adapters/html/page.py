@@ -14,11 +14,12 @@ from ... import __version__
 from ...forecast.comparison import Comparison, split_decisions
 from ...forecast.costs import Costs
 from ...forecast.forecast import Forecast
+from ...forecast.plain_words import decision_words, sentence
 from ...forecast.words import level_words
 from ..answer import Answer, Step
 from ..figures.write import Pictured, pictured_round
+from ..pair_tables import pair_words
 from ..protocol import protocol_words
-from ..round_report import decision_words, sentence
 from ..screen import interval_words, score_words
 from .cards import cards_of, style_of
 from .curve_view import KEY, CurveView, curve_view, point_rows
@@ -148,7 +149,7 @@ def _choices(views: Sequence[CurveView]) -> list[tuple[str, str, list[str]]]:
 
 
 def _sentences(found: Comparison) -> list[str]:
-    return [f"{words}." for pair in found.pairs[:MOST_PAIRS] for words in pair.words]
+    return [pair_words(pair) for pair in found.pairs[:MOST_PAIRS]]
 
 
 def _downloads(answer: Answer, views: Sequence[CurveView]) -> Iterator[tuple[str, str, str]]:

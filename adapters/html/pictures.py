@@ -51,7 +51,7 @@ class Picture:
 def curve_pictures(one: Pictured, wanted: Sequence[str]) -> list[Picture]:
     """Figures of a curve, of the kinds wanted."""
     name = one.forecast.curve.name
-    return [_figure(figure, KINDS[kind], name) for kind, figure in curve_figures(one) if kind in wanted]
+    return [_figure(figure, KINDS[kind], name) for kind, figure in curve_figures(one, wanted)]
 
 
 def comparison_pictures(one: Comparison) -> list[Picture]:

@@ -157,6 +157,7 @@ def shown(*arguments: object, **environment: str) -> list[str]:
 ONE = ("--arm", "2d", "--family", "exponential")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "verdict"),
     [
@@ -175,6 +176,7 @@ def test_piped_output_is_plain_and_80_wide(scores: Path, words: tuple[Any, ...],
     assert 80 < max(map(cell_len, wide)) <= 120
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "cp437"])
 def test_any_encoding_will_do(scores: Path, encoding: str) -> None:
     done = command("compare", scores, PYTHONIOENCODING=encoding)
@@ -192,6 +194,7 @@ def test_help_and_errors_can_be_shown_anywhere(name: str, tmp_path: Path) -> Non
     assert wrong.returncode == 2 and b"Traceback" not in wrong.stderr
 
 
+@pytest.mark.slow
 def test_colours_can_be_read_on_white_and_on_black_and_left_out(scores: Path) -> None:
     """No yellow, white, black, blue or bright colour: 30, 33, 34, 37 and 90 to 97."""
     words, terminal = ("forecast", scores, *ONE), {"FORCE_COLOR": "1", "TERM": "xterm-256color"}

@@ -43,7 +43,7 @@ def test_slider_and_selectors_work(opened: Opened) -> None:
         tab.locator("select[data-key=structure]").select_option(structure)
         assert tab.locator("article.curve:visible h3").all_inner_texts() == [f"2d / {structure} / dice"]
         for place in ("0", "20", "40"):
-            tab.locator("#cases").fill(place)
+            tab.locator("#size").fill(place)
             seen.append(tuple(reading(tab).values())[:2])
     assert len(set(seen)) == 6
 

@@ -96,7 +96,7 @@ def test_a_forecast_of_too_few_sizes_says_so(curve: Curve) -> None:
 def test_a_recommendation_shows_what_to_do_and_its_cost(found: Forecast) -> None:
     decision = recommend(found, Situation(left=300, costs=Costs(per_case=20, per_round=100, unit="<b>EUR")))
     words = said(decision)
-    assert words.startswith(f"Annotate {decision.batch} more cases\n{decision.reason}")
+    assert words.startswith(f"ANNOTATE {decision.batch} MORE CASES, {90 + decision.batch} in all\n{decision.reason}")
     assert decision.cost is not None and f"{decision.cost['amount']:,.0f} <b>EUR" in words
     assert f"promised mean at {90 + decision.batch} cases (90%)" in words
 
@@ -104,7 +104,7 @@ def test_a_recommendation_shows_what_to_do_and_its_cost(found: Forecast) -> None
 @pytest.mark.parametrize("code", [*STOPS, "train_pilots", "cannot_tell"])
 def test_every_decision_has_a_headline(code: str) -> None:
     words = said(Recommendation(code, "because", "2d"))
-    assert re.match(r"(Stop|Train more pilots|Cannot tell)[^{}]*\nbecause", words)
+    assert re.match(r"(STOP: |TRAIN MORE PILOTS|CANNOT TELL)[^{}]*\nbecause", words)
 
 
 def test_a_comparison_shows_the_arm_and_every_row() -> None:

@@ -21,11 +21,11 @@ def told(code: str, median: float = 0.02, p_below: float = 0.1, n_to: int = 320)
 def test_how_many_more_how_much_better_and_how_sure() -> None:
     assert answer_words(told("plateau_ahead")) == (
         "240 more cases (80 -> 320) are expected to raise the mean dice by 0.020 (90% interval +0.010 to +0.040). The "
-        "chance that they add more than 0.01 is 90%."
+        "chance that the curve rises by more than 0.01 is 90%."
     )
     little = told("plateau_reached", median=0.0001, p_below=0.97)
     assert "leave the mean dice as it is" in str(answer_words(little))
-    assert "add no more than 0.01 is 97%" in str(answer_words(little))
+    assert "rises by no more than 0.01 is 97%" in str(answer_words(little))
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,13 @@ def test_how_many_more_how_much_better_and_how_sure() -> None:
 )
 def test_every_verdict_has_a_headline(found: Forecast, words: str) -> None:
     assert headline(found) == words
+
+
+def test_few_cases_left_are_not_called_enough() -> None:
+    doubling = Gain(80, 160, Interval(0.03, 0.01, 0.05, 0.9), p_below_eps=0.05)
+    assert headline(replace(told("plateau_reached", n_to=83), gain_doubling=doubling)) == "THE CASES LEFT ADD LITTLE"
+    flat = replace(doubling, p_below_eps=0.9)
+    assert headline(replace(told("plateau_reached", n_to=83), gain_doubling=flat)) == HEADS["plateau_reached"]
 
 
 @pytest.mark.parametrize("found", [made.unforecast(), told("ill_behaved"), told("beyond_horizon", n_to=80)])

@@ -34,4 +34,4 @@ def test_it_runs_and_shows_tables_and_figures() -> None:
     assert sum("image/png" in one for one in data) == 6
     tables = [str(one["text/html"]) for one in data if "text/html" in one]
     assert sum("<strong>2d / hippocampus / dice" in one for one in tables) == 2
-    assert any("Annotate" in one for one in tables) and any("run 3d" in one for one in tables)
+    assert any("ANNOTATE" in one for one in tables) and any("run 3d" in one for one in tables)

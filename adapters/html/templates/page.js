@@ -4,7 +4,7 @@
   const curves = JSON.parse(document.getElementById("data").textContent);
   if (!curves.length) return;
   const byId = (id) => document.getElementById(id);
-  const form = byId("controls"), slider = byId("cases"), perCase = byId("per-case"), reading = byId("reading");
+  const form = byId("controls"), slider = byId("size"), perCase = byId("per-case"), reading = byId("reading");
   const selects = [...form.querySelectorAll("select")];
   const entered = {}; // cost of a case by arm, once the reader has changed it
   let chosen = curves[0];
@@ -82,7 +82,7 @@
       const x = s.start + ((place(n) - place(s.first)) / (place(s.last) - place(s.first))) * (s.end - s.start);
       const y = s.bottom + ((value - s.low) / (s.high - s.low)) * (s.top - s.bottom);
       const cursor = svg.querySelector(".cursor"), line = cursor.querySelector("line"), mark = cursor.querySelector("circle");
-      cursor.removeAttribute("hidden");
+      cursor.removeAttribute("visibility");
       line.setAttribute("x1", x); line.setAttribute("x2", x);
       mark.setAttribute("cx", x); mark.setAttribute("cy", Math.min(Math.max(y, s.top), s.bottom));
     }

@@ -22,7 +22,7 @@ def entry(page: Path, structure: str, arm: str) -> Any:
 
 
 def slide(tab: Any, index: int) -> None:
-    tab.locator("#cases").fill(str(index))
+    tab.locator("#size").fill(str(index))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -63,9 +63,9 @@ def test_the_keyboard_moves_the_slider(opened: Opened) -> None:
     tab = opened()
     slide(tab, 5)
     before = int(reading(tab)["annotated cases"])
-    tab.locator("#cases").press("ArrowRight")
+    tab.locator("#size").press("ArrowRight")
     assert int(reading(tab)["annotated cases"]) > before
-    assert re.fullmatch(r"\d+ cases, expected dice 0\.\d{3}", tab.locator("#cases").get_attribute("aria-valuetext"))
+    assert re.fullmatch(r"\d+ cases, expected dice 0\.\d{3}", tab.locator("#size").get_attribute("aria-valuetext"))
 
 
 def test_arm_and_structure_choose_the_curve(opened: Opened) -> None:

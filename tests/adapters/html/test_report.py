@@ -82,6 +82,13 @@ def test_nothing_is_loaded_from_elsewhere(page: Path) -> None:
     assert page.stat().st_size < 3e6
 
 
+def test_every_link_within_the_page_has_one_place_to_go(page: Path) -> None:
+    attributes = [one for _, one in read(page).tags]
+    ids = [one["id"] for one in attributes if one.get("id")]
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for one in attributes if (link := one.get("href") or "").startswith("#")} <= set(ids)
+
+
 def test_every_image_has_a_text_and_every_chart_says_what_it_shows(page: Path) -> None:
     reader = read(page)
     images = [attributes for tag, attributes in reader.tags if tag == "img"]
