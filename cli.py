@@ -596,6 +596,8 @@ def report_command(
     from .adapters import commands
     from .adapters.html import command
 
+    if target not in (None, "-") and Path(str(target)).resolve() == output.resolve():
+        raise InputError(f"--json and --output must name different files, found {output} for both.")
     wishes = commands.Wishes(
         at=at,
         target=target_score,

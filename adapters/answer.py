@@ -23,7 +23,7 @@ from ..forecast.stability import DropLargest, drop_largest
 from .agreement import Agreement, agreements
 from .arm_sources import arms_of_source
 from .conclusion import Asked, Round, conclude, costs_now, recommendation_document
-from .decisions import check_arms, check_numbers, costs_of, decide, deciding_curves
+from .decisions import PARTIAL, check_arms, check_numbers, costs_of, decide, deciding_curves
 from .sources import Source, Wishes, read_source
 
 MOST_FULL = 12
@@ -62,6 +62,11 @@ class Answer:
     """What a study adds: history, promises, schedule check, false positives."""
 
     @property
+    def partial(self) -> str | None:
+        """That a part of a study was asked about; None otherwise."""
+        return PARTIAL if self.source.study is not None and self.round is None else None
+
+    @property
     def deciding(self) -> Forecast:
         """The forecast of the curve that decides."""
         return next(one for one in self.forecasts if one.curve.name == self.decision.curve)
@@ -86,6 +91,7 @@ def answer(path: Path, wishes: Wishes, asked: Asked, step: Step) -> Answer:
     step("forecasting")
     if source.study is not None and wishes.plain:
         return answer_of_round(path, source, conclude(source.study, source.question, asked), asked, step)
+    _check_names(source)
     metric = wishes.metric or ("dice" if source.study is None else source.study.settings.scores.curve_metrics[0])
     deciding = deciding_curves(source.curves, metric)
     forecasts = []
@@ -114,6 +120,18 @@ def answer(path: Path, wishes: Wishes, asked: Asked, step: Step) -> Answer:
         **_case_by_case(path, wishes),
         **_beside(source, forecasts, decision, asked, step),
     )
+
+
+def _check_names(source: Source) -> None:
+    """Refuse curves that nobody could tell apart."""
+    names = [curve.name for curve in source.curves]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        protocols = sorted({curve.protocol or "unnamed" for curve in source.curves if curve.name == twice})
+        raise InputError(
+            f"every curve must have a name of its own, found two called {twice!r} (protocols {', '.join(protocols)}). "
+            "Keep one protocol, or name arms and structures differently."
+        )
 
 
 def answer_of_round(path: Path, source: Source, found: Round, asked: Asked, step: Step) -> Answer:

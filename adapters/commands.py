@@ -27,7 +27,7 @@ from . import conclusion
 from .conclusion import Asked as Asked
 from .conclusion import Round, conclude
 from .curves_report import others_table, quick_report
-from .decisions import check_arms, check_numbers, decide
+from .decisions import PARTIAL, check_arms, check_numbers, decide
 from .execution_section import ENGINES
 from .figures.write import Pictured, pictured_round, write_figures
 from .files import write_text
@@ -216,6 +216,8 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
         kept = []
     document = {"dicecast": __version__, **answer, "curves": [one.document() for one in each]}
     parts = [recommendation_panel(decision, each, answer.get("cases", []))]
+    if read.study is not None and not wishes.plain:
+        parts.append(Text(PARTIAL, DOUBT))
     if any(kept):
         parts.append(promises_table([f.curve.name for f in result.forecasts], kept))
     if justify:

@@ -12,6 +12,12 @@ from ..forecast.recommendation import Recommendation, Situation, recommend_all
 from ..forecast.scores import TEST, TEXT_DEFAULTS
 from .conclusion import Asked, with_asked
 
+PARTIAL = (
+    "Asked about a part of the study: its goals, costs, rounds, promises and schedule check are left out, and the "
+    "decision is made without them."
+)
+"""What is said where a decision about a study knows less than the study does."""
+
 
 def check_numbers(asked: Asked) -> None:
     """Refuse numbers that nothing can be decided with, before anything is read.

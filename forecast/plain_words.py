@@ -36,6 +36,8 @@ DECISIONS = {
 def headline(found: Forecast) -> str:
     """The verdict in a few words."""
     gain = found.reachable_gain
+    if found.messages and found.verdict.code == "plateau_reached":
+        return "LOOK AT THE WARNINGS FIRST"
     if gain is not None and found.verdict.code == "plateau_ahead":
         return "LITTLE LEFT TO GAIN" if gain.p_below_eps >= LIKELY else "MORE CASES HELP"
     doubling = found.gain_doubling

@@ -88,7 +88,7 @@ def legend(*drawn: Axes) -> None:
         for axes in drawn:
             if axes.get_legend_handles_labels()[1]:
                 axes.legend(fontsize=SMALL, loc="best")
-    plain_text(figure)
+    plain_text(*drawn, *figure.legends)
 
 
 def _room_below(figure: Any, drawn: Sequence[Axes]) -> bool:
@@ -108,11 +108,11 @@ def _legend_below(figure: Any, drawn: Sequence[Axes]) -> None:
         figure.legend(entries.values(), entries.keys(), fontsize=SMALL, loc="outside lower center", ncols=columns)
 
 
-def plain_text(figure: Any) -> None:
-    """Take a `$` in a name for what it is, not for mathematics."""
+def plain_text(*drawn: Any) -> None:
+    """Take a `$` in a name for what it is, not for mathematics, in what was drawn here."""
     from matplotlib.text import Text
 
-    for text in figure.findobj(Text):
+    for text in (text for artist in drawn for text in artist.findobj(Text)):
         if "$" in text.get_text():
             text.set_parse_math(False)
 

@@ -83,7 +83,7 @@ def plot_posterior(forecast: Forecast, axes: Any = None) -> Any:
             (_draw_marginal(panel, row, level) if i == j else _draw_pair(panel, column, row, level))
             _label_panel(panel, i, j, row.name, column.name)
     _explain(grid[0, 1], forecast)
-    plain_text(grid[0, 0].figure)
+    plain_text(*grid.ravel(), *grid[0, 0].figure.texts)
     return grid
 
 

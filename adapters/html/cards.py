@@ -57,7 +57,7 @@ def _how_sure(answer: Answer) -> Iterator[Card]:
         yield Card(
             "How sure?", chance_words(reached), f"is the chance that the target of {found.goal.amount:g} is reached"
         )
-    elif found.stops and gain is not None and gain.n_to > gain.n_from:
+    elif found.stops and found.code not in NO_USE and gain is not None and gain.n_to > gain.n_from:
         words = f"is the chance that with {gain.n_to - gain.n_from} more cases the curve rises by at most {eps:g}"
         yield Card("How sure?", chance_words(gain.p_below_eps), words)
 
@@ -81,7 +81,7 @@ def _scores(answer: Answer) -> Iterator[Card]:
         of = f"{level_words(then.level)} interval of the mean of {draws} draw{'s' * (draws != 1)}"
         words = f"{ends_words(then)}, {of}, with {found.promise.n} cases"
         yield Card(f"Mean {curve.metric} then", score_words(then.median), words)
-    elif gain.n_to > gain.n_from:
+    elif found.code not in NO_USE and gain.n_to > gain.n_from:
         left = gain.interval
         words = f"{ends_words(left)}, {level_words(left.level)} interval, from {gain.n_from} to {gain.n_to} cases"
         yield Card("Still to gain", score_words(left.median), words)

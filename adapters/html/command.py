@@ -21,6 +21,7 @@ from ..conclusion import Asked, Round
 from ..figures.comparison import write_comparison_figures
 from ..figures.write import write_figures
 from ..files import write_text
+from ..screen import DOUBT
 from ..sources import Wishes, read_source
 from .page import GENERATOR, pictured, render
 from .pictures import Cases, pictures_of
@@ -63,6 +64,7 @@ def report(
         cases = pictures_of(found, step) if options.cases else Cases()
         write_page(found, cases, options, step)
     lines: list[RenderableType] = [_place(options.output), *(Text(words, "dim") for words in cases.notes)]
+    lines += [Text(found.partial, DOUBT)] if found.partial else []
     if options.figures is not None:
         written = _figures(found, cases, options.figures, console)
         lines.append(Text(f"Figures: {len(written)} files in {options.figures}", "dim"))

@@ -10,9 +10,9 @@ from ...forecast.costs import Costs
 from ...forecast.document import curve_document
 from ...forecast.forecast import Forecast
 from ...forecast.plain_words import answer_words, headline
-from ...forecast.words import amount_words, level_words
-from ..screen import score_words
-from .explorer import ROUND_SHARES, Chart, Point, chart_of, explorer_data, points_of
+from ...forecast.words import amount_words, chance_words, level_words
+from ..screen import score_words, size_words
+from .explorer import ROUND_SHARES, Chart, Point, chart_of, explorer_data, point_at, points_of
 from .tables import Column, Row, Table, chance, ends, score, table, text, whole
 
 Document = Mapping[str, Any]
@@ -54,6 +54,18 @@ class CurveView:
     def meaning(self) -> str | None:
         """How much more cases would bring, and how sure that is."""
         return answer_words(self.forecast)
+
+    @property
+    def target(self) -> str | None:
+        """Cases for the score asked for."""
+        found = self.forecast.n_for_target
+        if found is None:
+            return None
+        median, ends_of = size_words(found.size)
+        return (
+            f"A mean {self.forecast.curve.metric} of {found.target:g} takes {median} cases {ends_of} ({self.level} "
+            f"interval); the chance that it is out of reach is {chance_words(found.p_unreachable)}."
+        )
 
     @property
     def key(self) -> dict[str, str]:
@@ -111,9 +123,9 @@ class CurveView:
 
 def curve_view(number: int, forecast: Forecast, costs: Costs, decides: bool, batch: int) -> CurveView:
     """Draw a curve that has a posterior."""
-    points = points_of(forecast)
-    now = forecast.curve.n_annotated
-    start = now + batch if batch else 2 * now
+    points, gain, now = points_of(forecast, batch), forecast.reachable_gain, forecast.curve.n_annotated
+    most = 2 * now if gain is None else min(2 * now, gain.n_to)
+    start = now + batch if batch else most
     return CurveView(
         id=f"curve-{number}",
         forecast=forecast,
@@ -134,35 +146,38 @@ def cost_of(costs: Costs, more: int) -> float | None:
 
 def point_rows(view: CurveView) -> Iterator[dict[str, Any]]:
     """Every number of cases that the slider stops at, as in the downloads."""
-    now = view.forecast.curve.n_annotated
-    for point in view.points:
-        gain = point.gain or (None, None, None)
-        yield {
-            **view.key,
-            "n": point.n,
-            "median": point.mid,
-            "lo": point.lo,
-            "hi": point.hi,
-            "next_run_lo": point.run_lo,
-            "next_run_hi": point.run_hi,
-            "gain_median": gain[0],
-            "gain_lo": gain[1],
-            "gain_hi": gain[2],
-            "p_gain_below_eps": point.p_small,
-            "cost": cost_of(view.costs, point.n - now),
-            "unit": view.costs.unit,
-        }
+    return (_point_row(view, point) for point in view.points)
+
+
+def _point_row(view: CurveView, point: Point) -> dict[str, Any]:
+    gain = point.gain or (None, None, None)
+    return {
+        **view.key,
+        "n": point.n,
+        "median": point.mid,
+        "lo": point.lo,
+        "hi": point.hi,
+        "next_run_lo": point.run_lo,
+        "next_run_hi": point.run_hi,
+        "gain_median": gain[0],
+        "gain_lo": gain[1],
+        "gain_hi": gain[2],
+        "p_gain_below_eps": point.p_small,
+        "cost": cost_of(view.costs, point.n - view.forecast.curve.n_annotated),
+        "unit": view.costs.unit,
+    }
 
 
 def _expected(view: CurveView) -> Table:
-    """A few numbers of cases, from now on; all of them with the slider."""
+    """A few numbers of cases, from now on, and those asked for; all of them with the slider."""
     curve, level, forecast = view.forecast.curve, view.level, view.forecast
     now = curve.n_annotated
-    wanted = {*(round(now * share) for share in ROUND_SHARES), *(one.n for one in forecast.at), forecast.horizon}
+    wanted = {round(now * share) for share in ROUND_SHARES} | {view.start, forecast.horizon}
     if forecast.reachable_gain is not None:
         wanted.add(forecast.reachable_gain.n_to)
-    shown = {min(view.points, key=lambda point: abs(point.n - n)).n for n in wanted}
-    rows = [row for row in point_rows(view) if row["n"] in shown]
+    asked = {one.n for one in forecast.at}
+    rows = [row for row in point_rows(view) if row["n"] in wanted - asked]
+    rows += [_point_row(view, point_at(forecast, n)) for n in asked]
     columns = [
         whole("cases", "n"),
         score(f"expected {curve.metric}", "median"),
@@ -170,11 +185,15 @@ def _expected(view: CurveView) -> Table:
         ends(f"{level} interval of the next run", "next_run_lo", "next_run_hi"),
         score("gain over now", "gain_median"),
         ends(f"{level} interval of it", "gain_lo", "gain_hi"),
-        chance(f"P(gain ≤ {forecast.question.eps:g})", "p_gain_below_eps"),
+        chance(f"P(rise ≤ {forecast.question.eps:g})", "p_gain_below_eps"),
     ]
     if view.costs.per_case is not None:
         columns.append(Column(f"cost, {view.costs.unit}", _cost_words))
-    return table("expected", "What to expect", rows, columns)
+    note = (
+        "The interval of a gain includes how far real scores stray from any smooth curve; P(rise) is of the smooth "
+        f"curve. Past {forecast.horizon} cases these pilots cannot tell."
+    )
+    return table("expected", "What to expect", sorted(rows, key=lambda row: int(row["n"])), columns, note)
 
 
 def _cost_words(row: Row) -> str:

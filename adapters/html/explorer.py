@@ -88,52 +88,59 @@ class Chart:
     """Lower end, median and upper end of the plateau size, and the score there."""
 
 
-def points_of(forecast: Forecast) -> list[Point]:
+def points_of(forecast: Forecast, batch: int = 0) -> list[Point]:
     """What to expect from the smallest trained size to the horizon.
 
     Args:
         forecast: With a posterior.
+        batch: Cases to annotate next.
+    """
+    return [point_at(forecast, n) for n in _numbers(forecast, batch)]
+
+
+def point_at(forecast: Forecast, n: int) -> Point:
+    """What to expect with a number of cases.
+
+    Args:
+        forecast: With a posterior.
+        n: >= 1.
     """
     expected, question, now = forecast.expected, forecast.question, forecast.curve.n_annotated
     assert expected is not None
-    found = []
-    before = expected.scores(now)
-    for n in _numbers(forecast):
-        score = score_at(expected, n, question.level)
-        gain, small = None, None
-        if n > now:
-            interval = Interval.of(gain_draws(expected, now, n), question.level)
-            gain = _rounded(interval.median), _rounded(interval.lo), _rounded(interval.hi)
-            small = round(float(np.mean(expected.scores(n) - before <= question.eps)), 3)
-        found.append(
-            Point(
-                n=n,
-                mid=_rounded(score.expected.median),
-                lo=_rounded(score.expected.lo),
-                hi=_rounded(score.expected.hi),
-                run_lo=_rounded(score.next_run.lo),
-                run_hi=_rounded(score.next_run.hi),
-                gain=gain,
-                p_small=small,
-            )
-        )
-    return found
+    score, gain, small = score_at(expected, n, question.level), None, None
+    if n > now:
+        interval = Interval.of(gain_draws(expected, now, n), question.level)
+        gain = _rounded(interval.median), _rounded(interval.lo), _rounded(interval.hi)
+        before, after = expected.scores([now, n])
+        small = _rounded(float(np.mean(after - before <= question.eps)))
+    return Point(
+        n=n,
+        mid=_rounded(score.expected.median),
+        lo=_rounded(score.expected.lo),
+        hi=_rounded(score.expected.hi),
+        run_lo=_rounded(score.next_run.lo),
+        run_hi=_rounded(score.next_run.hi),
+        gain=gain,
+        p_small=small,
+    )
 
 
 def _rounded(value: float) -> float:
-    return round(float(value), 4) + 0.0
+    """Digits enough that words made of it round as those of the value itself."""
+    return round(float(value), 7) + 0.0
 
 
-def _numbers(forecast: Forecast) -> list[int]:
+def _numbers(forecast: Forecast, batch: int) -> list[int]:
     """Sizes even in their square root, close together where curves bend; those that are spoken of among them."""
     curve = forecast.curve
-    first, last = int(curve.sizes[0]), max(forecast.horizon, curve.n_annotated)
+    now, first = curve.n_annotated, int(curve.sizes[0])
+    last = max(forecast.horizon, now + batch)
     even = np.linspace(math.sqrt(first), math.sqrt(last), POINTS) ** 2
-    now = curve.n_annotated
-    spoken = [*curve.sizes.tolist(), *(round(share * now) for share in ROUND_SHARES), *(one.n for one in forecast.at)]
+    spoken = [*curve.sizes.tolist(), *(round(share * now) for share in ROUND_SHARES), now + batch, last]
+    spoken += [one.n for one in forecast.at]
     if forecast.reachable_gain is not None:
         spoken.append(forecast.reachable_gain.n_to)
-    return sorted({round(n) for n in [*even, *spoken] if first <= n <= last})
+    return sorted({n for n in map(round, [*even, *spoken]) if first <= n <= last})
 
 
 def chart_of(forecast: Forecast, points: Sequence[Point], *, log: bool) -> Chart:

@@ -26,7 +26,7 @@ def summary_table(answer: Answer) -> Table:
         score("observed", "observed"),
         score("reachable gain", "gain"),
         ends(f"{level} interval", "gain_lo", "gain_hi"),
-        chance(f"P(gain ≤ {eps:g})", "p_below_eps"),
+        chance(f"P(rise ≤ {eps:g})", "p_below_eps"),
         score("ceiling DM", "dm"),
         text("n*", "n_star"),
         text("verdict", "verdict"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -71,7 +72,7 @@ def render(answer: Answer, title: str, cases: Cases, step: Step) -> str:
         "generator": GENERATOR,
         "version": __version__,
         "made": time.strftime("%Y-%m-%d %H:%M %Z"),
-        "source": answer.path.name,
+        "source": answer.path.resolve().name,
         "verdict": decision_words(answer.decision),
         "style": style_of(answer.decision.code),
         "reason": sentence(answer.decision),
@@ -93,16 +94,23 @@ def render(answer: Answer, title: str, cases: Cases, step: Step) -> str:
         "methods": methods_words(answer),
         "citations": citations(answer),
         "downloads": list(_downloads(answer, views)),
-        "notes": [
-            *cases.notes,
-            *([answer.not_case_by_case] if answer.not_case_by_case else []),
-            *answer.source.notes,
-            *(f"Not forecast: {words}" for words in answer.source.not_forecast),
-        ],
+        "notes": [without_folders(words) for words in _notes(answer, cases)],
         "cases": [(name, [case_picture(one) for one in found]) for name, found in cases.pictures.items()],
         **sections,
     }
     return _environment().get_template("page.html").render(page).lstrip()
+
+
+def _notes(answer: Answer, cases: Cases) -> list[str]:
+    """What could not be shown, and how scores were read."""
+    alone = [answer.not_case_by_case] if answer.not_case_by_case else []
+    left_out = [f"Not forecast: {words}" for words in answer.source.not_forecast]
+    return [*cases.notes, *alone, *answer.source.notes, *left_out]
+
+
+def without_folders(words: str) -> str:
+    """Words for a page that is sent to others: of a path on this machine only the last part."""
+    return re.sub(r"(?<![\w.])/(?:[^\s/:,;]+/)+", "", words)
 
 
 def _environment() -> jinja2.Environment:

@@ -33,6 +33,8 @@ KINDS = {
     "dice-by-volume": "Scores by volume of the reference",
 }
 """What a figure shows, by the ending of its file name."""
+MOST = 12
+"""Arms and structures whose test cases are looked at one by one."""
 COLOURS = 128
 """Of a figure inside the page."""
 
@@ -64,7 +66,7 @@ def comparison_pictures(one: Comparison) -> list[Picture]:
 
 def agreement_pictures(found: Sequence[Agreement]) -> Iterator[tuple[str, list[Picture]]]:
     """Case by case, for every arm and structure that has volumes or scores of cases."""
-    for one in found:
+    for one in found[:MOST]:
         figures = [(kind, figure) for kind, figure in agreement_figures_of(one.run) if kind != "bland-altman-percent"]
         if figures:
             yield one.name, [_figure(figure, KINDS.get(kind, kind), one.name) for kind, figure in figures]
@@ -90,7 +92,7 @@ def pictures_of(answer: Answer, step: Step) -> Cases:
     study, found = answer.source.study, Cases()
     if study is None:
         return found
-    for curve in (forecast.curve for forecast in answer.forecasts):
+    for curve in (forecast.curve for forecast in answer.forecasts[:MOST]):
         name = f"{curve.arm} / {curve.structure}"
         if name in found.pictures:
             continue

@@ -72,5 +72,11 @@ def ends(head: str, lo: str, hi: str) -> Column:
 
 def csv_uri(rows: Iterable[Row]) -> str:
     """Rows as a CSV file inside a link; unknown numbers are empty cells."""
-    content = pd.DataFrame([dict(row) for row in rows]).to_csv(index=False, lineterminator="\n")
-    return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(content.encode()).decode()}"
+    cells = pd.DataFrame([{key: _harmless(value) for key, value in row.items()} for row in rows])
+    content = cells.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")  # the mark tells spreadsheets
+    return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(content).decode()}"
+
+
+def _harmless(value: Any) -> Any:
+    """A name as spreadsheets take it for a name and not for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -6,7 +6,7 @@
   const byId = (id) => document.getElementById(id);
   const form = byId("controls"), slider = byId("size"), perCase = byId("per-case"), reading = byId("reading");
   const selects = [...form.querySelectorAll("select")];
-  const entered = {}; // cost of a case by arm, once the reader has changed it
+  const entered = new Map(); // cost of a case by arm, once the reader has changed it
   let chosen = curves[0];
 
   const score = (value) => value.toFixed(3);
@@ -18,7 +18,8 @@
   function choose(changed) {
     const wanted = Object.fromEntries(selects.map((one) => [one.dataset.key, one.value]));
     const agrees = (curve) => selects.filter((one) => curve.key[one.dataset.key] === wanted[one.dataset.key]).length;
-    const able = curves.filter((curve) => !changed || curve.key[changed.dataset.key] === changed.value);
+    const meant = curves.filter((curve) => !changed || curve.key[changed.dataset.key] === changed.value);
+    const able = meant.length ? meant : curves;
     show(able.reduce((best, curve) => (agrees(curve) > agrees(best) ? curve : best), able[0]), cases(slider.value));
   }
 
@@ -31,7 +32,7 @@
     sizes.forEach((n, i) => { if (Math.abs(n - goal) < Math.abs(sizes[index] - goal)) index = i; });
     slider.max = sizes.length - 1;
     slider.value = index;
-    perCase.value = entered[curve.key.arm] ?? curve.cost.case ?? "";
+    perCase.value = entered.get(curve.key.arm) ?? curve.cost.case ?? "";
     byId("unit").textContent = curve.cost.unit;
     read();
   }
@@ -41,7 +42,8 @@
     if (given === null || !Number.isFinite(given) || given < 0) return "not known";
     if (n <= chosen.now) return "none: annotated already";
     const amount = (n - chosen.now) * given + chosen.cost.round;
-    return `${amount.toLocaleString("en", { maximumFractionDigits: 2 })} ${chosen.cost.unit}`;
+    const words = amount < 1e15 ? amount.toLocaleString("en", { maximumFractionDigits: 2 }) : amount.toExponential(2);
+    return `${words} ${chosen.cost.unit}`;
   }
 
   function cell(head, value, note) {
@@ -61,7 +63,7 @@
     ];
     if (p.gain[i]) {
       cells.push(cell("gain over now", signed(p.gain[i][0]), span(p.gain[i][1], p.gain[i][2], signed)));
-      cells.push(cell(`P(gain ≤ ${chosen.eps})`, p.p_small[i].toFixed(2)));
+      cells.push(cell(`P(rise ≤ ${chosen.eps})`, p.p_small[i].toFixed(2)));
     }
     cells.push(cell("cost of annotating", cost(n)));
     if (n > chosen.horizon) {
@@ -104,7 +106,7 @@
   form.addEventListener("submit", (event) => event.preventDefault());
   selects.forEach((one) => one.addEventListener("change", () => choose(one)));
   slider.addEventListener("input", read);
-  perCase.addEventListener("input", () => { entered[chosen.key.arm] = perCase.value; read(); });
+  perCase.addEventListener("input", () => { entered.set(chosen.key.arm, perCase.value); read(); });
   byId("logarithmic").addEventListener("change", (event) => byId("explore").classList.toggle("logarithmic", event.target.checked));
   document.querySelectorAll("#explore .chart").forEach((svg) => {
     svg.addEventListener("pointermove", follow);

@@ -15,7 +15,7 @@ from dicecast.cli import app
 from dicecast.tests.browser import Opened, looked_at
 
 SIZES = (10, 20, 40, 80)
-HOSTILE = "<img src=x onerror=alert(1)>"
+HOSTILE = "<img  src=x onerror=alert(1)>"
 
 
 def scores(arms: dict[str, float], structures: tuple[str, ...], cases: int = 8) -> pd.DataFrame:

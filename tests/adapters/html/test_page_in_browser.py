@@ -13,6 +13,8 @@ import pytest
 
 from dicecast.tests.browser import Opened, barriers, reading
 
+from .conftest import HOSTILE
+
 pytestmark = pytest.mark.slow
 
 
@@ -73,10 +75,11 @@ def test_arm_and_structure_choose_the_curve(opened: Opened) -> None:
     slide(tab, 30)
     at = reading(tab)["annotated cases"]
     for arm in ("2d", "3d"):
-        for structure in ("kidney", "<img src=x onerror=alert(1)>"):
+        for structure in ("kidney", HOSTILE):
             tab.locator("select[data-key=arm]").select_option(arm)
             tab.locator("select[data-key=structure]").select_option(structure)
-            assert tab.locator("article.curve:visible h3").all_inner_texts() == [f"{arm} / {structure} / dice"]
+            name = " ".join(f"{arm} / {structure} / dice".split())
+            assert tab.locator("article.curve:visible h3").all_inner_texts() == [name]
             assert reading(tab)["annotated cases"] == at
 
 
@@ -108,7 +111,7 @@ def test_downloads_are_tables(opened: Opened, page: Path) -> None:
     for link in tab.locator("#downloads a").all():
         with tab.expect_download() as waiting:
             link.click()
-        content = Path(waiting.value.path()).read_text()
+        content = Path(waiting.value.path()).read_text(encoding="utf-8-sig")
         found[waiting.value.suggested_filename] = list(csv.DictReader(io.StringIO(content)))
     assert {"forecasts.csv", "expected_scores.csv", "observed.csv", "arms.csv", "scores.csv"} <= set(found)
     assert len(found["scores.csv"]) == 2 * 2 * 4 * 2 * 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dicecast.adapters.html.explorer import Axis, _score_ticks, _size_ticks
-from dicecast.adapters.html.page import GENERATOR
+from dicecast.adapters.html.page import GENERATOR, without_folders
+from dicecast.adapters.html.tables import csv_uri
 
 from .conftest import HOSTILE, scores
 
@@ -110,6 +113,51 @@ def test_a_page_is_replaced_and_nothing_else_is(cli: Cli, tmp_path: Path) -> Non
     page.write_text(f'<!DOCTYPE html>\n<meta name="generator" content="{GENERATOR}">\nearlier')
     assert cli("report", source, "-o", page, "--title", "later").exit_code == 0
     assert "<title>later</title>" in page.read_text()
+
+
+def words_of(page: Path) -> str:
+    return " ".join(" ".join(read(page).text).split())
+
+
+def test_sizes_and_a_target_that_are_asked_for_are_told(cli: Cli, tmp_path: Path) -> None:
+    source, page, answer = tmp_path / "scores.csv", tmp_path / "report.html", tmp_path / "answer.json"
+    scores({"a": 0.8}, ("organ",)).to_csv(source, index=False)
+    result = cli("report", source, "-o", page, "--at", "5,187,5000", "--target", "0.79", "--json", answer)
+    assert result.exit_code == 0, result.stderr
+    words, (curve,) = words_of(page), json.loads(answer.read_text())["curves"]
+    for one in curve["at"]:
+        assert f"{one['n']:,} {one['median']:.3f} [{one['lo']:.3f}, {one['hi']:.3f}]" in words
+    assert "A mean dice of 0.79 takes" in words
+    assert cli("report", source, "-o", page, "--json", page).exit_code == 2
+
+
+def test_the_slider_begins_at_the_answer_and_stops_at_the_horizon(cli: Cli, tmp_path: Path) -> None:
+    source, page, answer = tmp_path / "scores.csv", tmp_path / "report.html", tmp_path / "answer.json"
+    scores({"a": 0.8}, ("organ",)).to_csv(source, index=False)
+    for options in (["--per-case", "3", "--per-round", "50"], ["--left", "7"]):
+        assert cli("report", source, "-o", page, "--json", answer, *options).exit_code == 0
+        data = re.search(r'id="data">(.*?)</script>', page.read_text(), re.DOTALL)
+        assert data is not None
+        (curve,), batch = json.loads(data[1]), json.loads(answer.read_text())["recommendation"]["batch"]
+        assert curve["start"] == 80 + (batch or 7)
+        assert {curve["start"], 80, 160, 320} <= set(curve["points"]["n"])
+
+
+def test_curves_that_cannot_be_told_apart_are_refused(cli: Cli, tmp_path: Path) -> None:
+    source = tmp_path / "scores.csv"
+    both = [scores({"a": dm}, ("organ",)).assign(protocol=name) for name, dm in (("e10", 0.8), ("e20", 0.7))]
+    pd.concat(both).to_csv(source, index=False)
+    result = cli("report", source, "-o", tmp_path / "report.html")
+    assert result.exit_code == 2 and "(protocols e10, e20)" in result.stderr
+
+
+def test_cells_are_no_formulas_and_paths_stay_at_home() -> None:
+    uri = csv_uri([{"arm": "=cmd|calc", "score": -0.1}])
+    assert base64.b64decode(uri.split(",")[1]).decode("utf-8-sig") == "arm,score\n'=cmd|calc,-0.1\n"
+    assert (
+        without_folders("no image at /home/me/data/a_0000.nii.gz, see ../b/c")
+        == "no image at a_0000.nii.gz, see ../b/c"
+    )
 
 
 def test_a_table_with_too_few_sizes_still_has_a_page(cli: Cli, tmp_path: Path) -> None:
