@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 def entry(page: Path, structure: str, arm: str) -> Any:
     curves = json.loads((page.parent / "report.json").read_text())["curves"]
-    return next(one for one in curves if (one["structure"], one["arm"]) == (structure, arm))
+    return next(one for one in curves if (" ".join(one["structure"].split()), one["arm"]) == (structure, arm))
 
 
 def slide(tab: Any, index: int) -> None:
