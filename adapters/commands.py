@@ -38,7 +38,7 @@ from .places import Wanted as Wanted
 from .progress import run_display
 from .protocol import protocol_words
 from .round_report import history_table, promises_table, recommendation_panel, round_report, schedule_table
-from .screen import DOUBT, as_text
+from .screen import DOUBT, as_text, warning
 from .simulate import Simulated as Simulated
 from .simulate import simulate as run_simulation
 from .sources import Wishes as Wishes
@@ -205,7 +205,7 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
     check_arms(asked, read.curves)
     if read.study is not None and wishes.plain:
         result = conclude(read.study, question=read.question, asked=asked, quick=True)
-        decision, each = result.recommendation, result.each
+        forecasts, decision, each = result.forecasts, result.recommendation, result.each
         answer = conclusion.recommendation_document(result)
         kept = result.outcomes
     else:
@@ -216,6 +216,7 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
         kept = []
     document = {"dicecast": __version__, **answer, "curves": [one.document() for one in each]}
     parts = [recommendation_panel(decision, each, answer.get("cases", []))]
+    parts += [warning(f"{one.curve.name}: {words}.") for one in forecasts if one.falls for words in one.messages]
     if read.study is not None and not wishes.plain:
         parts.append(Text(PARTIAL, DOUBT))
     if any(kept):

@@ -25,6 +25,8 @@ from .prose import Prose
 from .score_tables import score_tables
 from .screen import BAD, DOUBT, GOING, GOOD, ends_words, interval_words, plain_table, score_words, size_words
 
+UNTOLD = ("cannot_tell", "train_pilots")
+"""Decisions of other curves that are told with their reason."""
 MOST_CASES = 20
 """Case ids a recommendation lists."""
 CODE_STYLE = {"annotate": GOING, "train_pilots": DOUBT, "cannot_tell": BAD}
@@ -122,6 +124,9 @@ def recommendation_panel(
         lines.append(Text(f"Annotate next: {', '.join(cases[:MOST_CASES])}{rest}."))
     if len(each) > 1:
         lines += [Text(""), _each_table(found, each)]
+        lines += [
+            Prose(f"{one.curve}: {one.reason}") for one in each if one.curve != found.curve and one.code in UNTOLD
+        ]
     return Panel(Group(*lines), title="Recommendation", title_align="left", border_style=style)
 
 

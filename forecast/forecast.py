@@ -31,6 +31,8 @@ SCOPES = ("test-set", "population")
 """Whose mean a forecast is about: that of this test set, or of all patients."""
 BESIDE = 2000
 """Draws of the posteriors beside the main ones: single families, other priors, backtests, quick answers."""
+FALL = 5.0
+"""Tolerances (eps) of a fall from the smallest to the largest size that is warned of."""
 FAR, FAILED = 2.5, 0.05
 """Half-widths from which a backtest has failed by far, and a score below which nothing has been learned."""
 
@@ -217,6 +219,11 @@ class Forecast:
         return next((view for view in self.families if view.family is NAMED), None)
 
     @property
+    def falls(self) -> bool:
+        """Whether the mean score at the largest size is far below that at the smallest."""
+        return bool(self.curve.observed[0] - self.curve.observed[-1] > FALL * self.question.eps)
+
+    @property
     def messages(self) -> tuple[str, ...]:
         """What falls short in sampling and in the predictive check: number, meaning, remedy."""
         found: tuple[str, ...] = ()
@@ -230,6 +237,12 @@ class Forecast:
                 f"backtest: from sizes up to {worst.from_sizes[-1]} the score at {worst.n} was forecast as "
                 f"{worst.predicted.median:.3f} [{worst.predicted.lo:.3f}, {worst.predicted.hi:.3f}], observed was "
                 f"{worst.observed:.3f}: the scores did not go on as they began; look at what changed in between",
+            )
+        if self.falls:
+            sizes, scores = self.curve.sizes, self.curve.observed
+            found += (
+                f"the mean score falls from {scores[0]:.3f} at {sizes[0]} to {scores[-1]:.3f} at {sizes[-1]} cases, "
+                "and every family here rises: look whether rows were swapped or runs failed",
             )
         if np.max(self.curve.observed) < FAILED:
             found += (f"no size scores {FAILED:g}: the training may have failed; look at the predictions",)

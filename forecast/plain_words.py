@@ -36,7 +36,9 @@ DECISIONS = {
 def headline(found: Forecast) -> str:
     """The verdict in a few words."""
     gain = found.reachable_gain
-    if found.messages and found.verdict.code == "plateau_reached":
+    if found.verdict.code != "ill_behaved" and (
+        found.falls or (found.messages and found.verdict.code == "plateau_reached")
+    ):
         return "LOOK AT THE WARNINGS FIRST"
     if gain is not None and found.verdict.code == "plateau_ahead":
         return "LITTLE LEFT TO GAIN" if gain.p_below_eps >= LIKELY else "MORE CASES HELP"
@@ -102,4 +104,11 @@ def sure_words(found: Recommendation) -> list[str]:
     n_max = found.evidence.get("n_max")
     if found.code != "annotate" or found.p_suffices is None or n_max is None:
         return []
+    if found.promise is not None and found.promise.n >= n_max:
+        left = found.evidence.get("left") is not None
+        return (
+            ["Those are all the cases there are."]
+            if left
+            else [f"{n_max} is as far as these pilots can tell; then ask again."]
+        )
     return [f"Chance that you will then {found.goal.words(n_max)}: {chance_words(found.p_suffices)}."]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...forecast.goal import TARGET
+from ...forecast.plain_words import sure_words
 from ...forecast.recommendation import STOPS
 from ...forecast.words import amount_words, chance_words, level_words
 from ..answer import Answer
@@ -50,7 +51,9 @@ def _how_sure(answer: Answer) -> Iterator[Card]:
     """The chance that the decision is right; nothing where none is taken."""
     found, gain, eps = answer.decision, answer.deciding.reachable_gain, answer.source.question.eps
     n_max, reached = found.evidence.get("n_max"), found.evidence.get("p_goal_reached")
-    if found.code == "annotate" and found.p_suffices is not None and n_max is not None:
+    if found.code == "annotate" and found.promise is not None and n_max is not None and found.promise.n >= n_max:
+        yield Card("How sure?", "ask again then", " ".join(sure_words(found)))
+    elif found.code == "annotate" and found.p_suffices is not None and n_max is not None:
         words = f"is the chance that you will then {found.goal.words(n_max)} ({found.curve})"
         yield Card("How sure?", chance_words(found.p_suffices), words)
     elif found.code == "stop_plateau" and found.goal.kind == TARGET and reached is not None:

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dicecast.forecast.curve import Curve, curves_from_scores
+from dicecast.forecast.curve import Curve, averaged_curve, curves_from_scores
 from dicecast.forecast.document import forecast_document
 from dicecast.forecast.errors import InputError
 from dicecast.forecast.families import FAMILIES, NAMED
@@ -227,3 +227,10 @@ def test_a_jump_that_no_earlier_size_foretold_is_a_warning() -> None:
 def test_scores_near_zero_are_a_warning_not_only_a_plateau() -> None:
     found = forecast_curve(curve({8: 0.0, 16: 0.0, 32: 0.0}, sd=0.0), backtest=False)
     assert any("the training may have failed" in message for message in found.messages)
+
+
+def test_scores_that_fall_far_are_warned_of_whatever_their_noise() -> None:
+    curve = averaged_curve("swapped", np.array([20, 40, 80]), np.zeros(3, int), np.array([0.79, 0.72, 0.61]), 80, 80)
+    found = forecast_curve(curve, backtest=False)
+    assert found.falls and "falls from 0.790 at 20 to 0.610 at 80 cases" in found.messages[-1]
+    assert not forecast_curve(dataclasses.replace(curve, y=curve.y[::-1].copy()), backtest=False).falls
