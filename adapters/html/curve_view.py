@@ -93,7 +93,6 @@ class CurveView:
         return {
             "id": self.id,
             "key": self.key,
-            "name": self.name,
             "now": curve.n_annotated,
             "start": self.start,
             "horizon": self.forecast.horizon,

@@ -21,13 +21,12 @@ from ..answer import Answer, Step
 from ..figures.write import Pictured, pictured_round
 from ..pair_tables import pair_words
 from ..protocol import protocol_words
-from ..screen import interval_words, score_words
 from .cards import cards_of, style_of
 from .curve_view import KEY, CurveView, curve_view, point_rows
 from .history import history_tables
 from .methods import citations, methods_words
 from .overview import ranking_table, summary_table
-from .pictures import Cases, agreement_pictures, case_picture, comparison_pictures, curve_pictures
+from .pictures import MOST, Cases, agreement_pictures, case_picture, comparison_pictures, curve_pictures
 from .tables import csv_uri
 
 MOST_CURVES = 40
@@ -105,7 +104,21 @@ def _notes(answer: Answer, cases: Cases) -> list[str]:
     """What could not be shown, and how scores were read."""
     alone = [answer.not_case_by_case] if answer.not_case_by_case else []
     left_out = [f"Not forecast: {words}" for words in answer.source.not_forecast]
-    return [*cases.notes, *alone, *answer.source.notes, *left_out]
+    return [*cases.notes, *alone, *answer.source.notes, *left_out, *_cut_short(answer, cases)]
+
+
+def _cut_short(answer: Answer, cases: Cases) -> Iterator[str]:
+    """What was left out of the page to keep it small."""
+    parts = (
+        (len(answer.agreements), MOST, "Agreement is drawn for"),
+        (len(answer.forecasts) if cases.pictures else 0, MOST, "Test cases are pictured for"),
+        (len(_forecasts(answer)), MOST_DOUBTED, "Posterior, cost and refits are drawn for"),
+    )
+    for count, most, words in parts:
+        if count > most:
+            yield f"{words} the first {most} of {count} arms and structures."
+    if len(answer.source.scores) > MOST_ROWS:
+        yield f"The {len(answer.source.scores):,} single scores are too many to be downloaded from this page."
 
 
 def without_folders(words: str) -> str:
@@ -115,15 +128,13 @@ def without_folders(words: str) -> str:
 
 def _environment() -> jinja2.Environment:
     """Everything that is shown is escaped."""
-    found = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"score": score_words, "interval": interval_words, "csv": csv_uri}
-    return found
 
 
 def _forecasts(answer: Answer) -> list[Forecast]:

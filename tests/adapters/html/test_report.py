@@ -171,6 +171,17 @@ def test_a_table_with_too_few_sizes_still_has_a_page(cli: Cli, tmp_path: Path) -
 
 
 @pytest.mark.slow
+def test_what_is_left_out_of_many_curves_is_said(cli: Cli, tmp_path: Path) -> None:
+    source, page = tmp_path / "scores.csv", tmp_path / "report.html"
+    scores({"a": 0.98}, tuple(f"organ {i}" for i in range(13)), cases=2).to_csv(source, index=False)
+    assert cli("report", source, "-o", page).exit_code == 0
+    words = words_of(page)
+    assert "Agreement is drawn for the first 12 of 13 arms and structures." in words
+    assert "Posterior, cost and refits are drawn for the first 6 of 13 arms and structures." in words
+    assert "single scores are too many" not in words
+
+
+@pytest.mark.slow
 def test_figures_are_written_beside_the_page(cli: Cli, tmp_path: Path) -> None:
     source, figures = tmp_path / "scores.csv", tmp_path / "figures"
     scores({"a": 0.8, "b": 0.7}, ("organ",)).to_csv(source, index=False)
