@@ -14,7 +14,7 @@ import typer
 from rich.console import RenderableType
 
 from . import __version__
-from .adapters.console import console, tolerate
+from .adapters.terminal.console import console, tolerate
 from .forecast.errors import DicecastError, InputError
 
 app = typer.Typer(
@@ -166,7 +166,7 @@ def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
 
 
 def _fail(message: str, code: int) -> None:
-    from .adapters.screen import error_line
+    from .adapters.terminal.screen import error_line
 
     console(stderr=True).print(error_line(message), soft_wrap=True)
     raise typer.Exit(code)

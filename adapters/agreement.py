@@ -18,13 +18,13 @@ from ..forecast.errors import InputError
 from ..forecast.forecast import Question
 from ..forecast.run_agreement import RunAgreement, SizesCompared, run_agreement, scores_by_size, sizes_compared
 from ..forecast.scores import CROSS_VALIDATION, KEY, TEST, TEXT_DEFAULTS
-from .agreement_report import agreement_block
 from .figures.agreement import write_agreement_figures, write_size_boxes
 from .figures.canvas import file_name
 from .nnunet.scoring import annotated_by
 from .progress import progress_bars
 from .run_scores import annotator_ceilings
 from .sources import Wishes, first_of, only, source_scores
+from .terminal.agreement_report import agreement_block
 
 LEVEL = 0.95
 """Probability of the intervals, which limits of agreement and paired tests are published with."""

@@ -26,25 +26,25 @@ from ..forecast.stability import DropLargest, drop_largest
 from . import conclusion
 from .conclusion import Asked as Asked
 from .conclusion import Round, conclude
-from .curves_report import others_table, quick_report
 from .decisions import PARTIAL, check_arms, check_numbers, decide
 from .execution_section import ENGINES
 from .figures.write import Pictured, pictured_round, write_figures
 from .files import write_text
-from .forecast_report import forecast_report, stability_report
 from .loop import Pending, RunOptions, run_study
 from .parallel import mapped
 from .places import Wanted as Wanted
 from .progress import run_display
 from .protocol import protocol_words
-from .round_report import history_table, promises_table, recommendation_panel, round_report, schedule_table
-from .screen import DOUBT, as_text, warning
 from .simulate import Simulated as Simulated
 from .simulate import simulate as run_simulation
 from .sources import Wishes as Wishes
 from .sources import first_of, read_source
 from .study import open_study
 from .tables import write_csv
+from .terminal.curves_report import others_table, quick_report
+from .terminal.forecast_report import forecast_report, stability_report
+from .terminal.round_report import history_table, promises_table, recommendation_panel, round_report, schedule_table
+from .terminal.screen import DOUBT, as_text, warning
 
 Answer = tuple[RenderableType, Any]
 UNTOLD = ("too_few_sizes", "ill_behaved", "families_disagree")

@@ -21,10 +21,10 @@ from ..forecast.forecast import Question
 from ..forecast.prior import AVERAGE
 from .arm_sources import Arms, read_arms
 from .commands import files_words, numbers_by_arm
-from .comparison_report import across_report, comparison_report
 from .figures.comparison import left_out_words, write_comparison_figures
-from .screen import DOUBT, note
 from .sources import Wishes
+from .terminal.comparison_report import across_report, comparison_report
+from .terminal.screen import DOUBT, note
 
 
 @dataclass(frozen=True)

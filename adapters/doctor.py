@@ -19,7 +19,6 @@ from ..forecast.errors import DicecastError
 from .examples.phantom import write_phantom
 from .execution.slots import cores
 from .files import read_json
-from .fitted_table import FittedTable
 from .initialise import create_study
 from .loop import RunOptions, Watchers, run_study
 from .new_study import NewStudy
@@ -28,7 +27,8 @@ from .nnunet.checks import check_cases
 from .nnunet.dataset import read_dataset
 from .places import Wanted
 from .run_folders import run_folder
-from .screen import DOUBT
+from .terminal.fitted_table import FittedTable
+from .terminal.screen import DOUBT
 
 PACKAGES = ("numpy", "scipy", "pandas", "lmfit", "emcee", "rich", "typer", "matplotlib", "torch", "nnunetv2")
 

@@ -24,7 +24,7 @@ from .execution.supervise import Standing
 from .files import read_json
 from .loop import Watchers
 from .nnunet.spec import PilotSpec
-from .round_report import round_line
+from .terminal.round_report import round_line
 
 MOST_BARS = 16
 """Runs that are shown with a bar of their own."""

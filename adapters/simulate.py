@@ -18,7 +18,7 @@ from ..forecast.simulation import Played, Policy, Terms, Truth, play
 from ..forecast.summary import Summary, needed_cases
 from .figures.simulation import simulation_figure
 from .parallel import mapped
-from .simulation_report import simulation_report
+from .terminal.simulation_report import simulation_report
 
 OURS = "dicecast"
 FEW = 16

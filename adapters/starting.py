@@ -19,9 +19,9 @@ from .files import read_text
 from .initialise import create_study
 from .new_study import LENGTH, RUNS, NewStudy, TestChoice
 from .resources import preprocessed_gb
-from .screen import DOUBT
 from .sources import whole_numbers
 from .study import Study
+from .terminal.screen import DOUBT
 
 CHECK_RUNS = 4
 """What the schedule check of a configuration takes, in runs: two sizes, twice as long."""

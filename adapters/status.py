@@ -18,8 +18,8 @@ from .nnunet.spec import RunStatus, run_state
 from .resources import Pace, iterations, paces, preprocessed_gb, run_hours
 from .run_folders import FINISHED, RunFolder, left_arms, run_folder, run_folders
 from .scored_by import outdated
-from .status_report import status_report
 from .study import Study, is_running, read_dataset_of
+from .terminal.status_report import status_report
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from ...forecast.plain_words import sure_words
 from ...forecast.recommendation import STOPS
 from ...forecast.words import amount_words, chance_words, level_words
 from ..answer import Answer
-from ..screen import ends_words, score_words
+from ..terminal.screen import ends_words, score_words
 
 NO_USE = {
     "stop_budget": "nothing is left to annotate or to spend",

@@ -21,8 +21,8 @@ from ..conclusion import Asked, Round
 from ..figures.comparison import write_comparison_figures
 from ..figures.write import write_figures
 from ..files import write_text
-from ..screen import DOUBT
 from ..sources import Wishes, read_source
+from ..terminal.screen import DOUBT
 from .page import GENERATOR, pictured, render
 from .pictures import Cases, pictures_of
 

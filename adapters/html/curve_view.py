@@ -11,7 +11,7 @@ from ...forecast.document import curve_document
 from ...forecast.forecast import Forecast
 from ...forecast.plain_words import answer_words, headline
 from ...forecast.words import amount_words, chance_words, level_words
-from ..screen import score_words, size_words
+from ..terminal.screen import score_words, size_words
 from .explorer import ROUND_SHARES, Chart, Point, chart_of, explorer_data, point_at, points_of
 from .tables import Column, Row, Table, chance, ends, score, table, text, whole
 

@@ -7,7 +7,7 @@ from typing import Any
 from ...forecast.words import level_words
 from ..answer import Answer
 from ..conclusion import Round
-from ..screen import size_words
+from ..terminal.screen import size_words
 from .tables import Column, Table, chance, ends, score, table, text, whole
 
 

@@ -10,7 +10,7 @@ from ...forecast.comparison import Comparison
 from ...forecast.forecast import Forecast
 from ...forecast.words import level_words
 from ..answer import Answer
-from ..screen import size_words
+from ..terminal.screen import size_words
 from .curve_view import KEY
 from .tables import Table, chance, ends, score, table, text, whole
 

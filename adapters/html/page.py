@@ -19,8 +19,8 @@ from ...forecast.plain_words import decision_words, sentence
 from ...forecast.words import level_words
 from ..answer import Answer, Step
 from ..figures.write import Pictured, pictured_round
-from ..pair_tables import pair_words
 from ..protocol import protocol_words
+from ..terminal.pair_tables import pair_words
 from .cards import cards_of, style_of
 from .curve_view import KEY, CurveView, curve_view, point_rows
 from .history import history_tables

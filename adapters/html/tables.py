@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..screen import score_words
+from ..terminal.screen import score_words
 
 Row = Mapping[str, Any]
 

@@ -17,9 +17,9 @@ from scipy import stats
 from dicecast.adapters.agreement import agreement
 from dicecast.adapters.metric_table import METRICS
 from dicecast.adapters.nnunet.scoring import annotated_by
-from dicecast.adapters.screen import as_text
 from dicecast.adapters.sources import Wishes
 from dicecast.adapters.tables import write_csv
+from dicecast.adapters.terminal.screen import as_text
 from dicecast.forecast.errors import InputError
 
 KIDNEY = Path(__file__).parent / "data" / "nnunet" / "results" / "Dataset011_Kidney"

@@ -20,12 +20,12 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
 
-from dicecast.adapters.comparison_report import comparison_report
-from dicecast.adapters.console import encodable, fitting
-from dicecast.adapters.forecast_report import forecast_report
-from dicecast.adapters.round_report import recommendation_panel
-from dicecast.adapters.screen import as_text, plain_table
-from dicecast.adapters.status_report import status_report
+from dicecast.adapters.terminal.comparison_report import comparison_report
+from dicecast.adapters.terminal.console import encodable, fitting
+from dicecast.adapters.terminal.forecast_report import forecast_report
+from dicecast.adapters.terminal.round_report import recommendation_panel
+from dicecast.adapters.terminal.screen import as_text, plain_table
+from dicecast.adapters.terminal.status_report import status_report
 from dicecast.tests.adapters.terminal import made
 
 TEXTS = Path(__file__).parent / "terminal"

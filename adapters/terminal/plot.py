@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from rich.text import Text
 
-from ..forecast.forecast import Forecast
-from ..forecast.types import FloatArray
-from ..forecast.words import level_words
+from ...forecast.forecast import Forecast
+from ...forecast.types import FloatArray
+from ...forecast.words import level_words
 
 BAND, MEDIAN, DRAW, MEAN, NOW = "░", "─", "·", "●", "┊"
 

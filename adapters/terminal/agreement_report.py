@@ -9,10 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..forecast.agreement import BlandAltman, ConfidenceInterval
-from ..forecast.annotators import AgainstAnnotator, AnnotatorCeiling
-from ..forecast.run_agreement import MetricSummary, RunAgreement, SizesCompared
-from ..forecast.words import level_words
+from ...forecast.agreement import BlandAltman, ConfidenceInterval
+from ...forecast.annotators import AgainstAnnotator, AnnotatorCeiling
+from ...forecast.run_agreement import MetricSummary, RunAgreement, SizesCompared
+from ...forecast.words import level_words
 from .score_tables import NOT_AVERAGED, metric_words
 from .screen import Heading, note, plain_table, score_words
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..forecast.across_test_sets import AcrossTestSets
-from ..forecast.comparison import Comparison
-from ..forecast.forecast import Question
-from ..forecast.words import level_words
+from ...forecast.across_test_sets import AcrossTestSets
+from ...forecast.comparison import Comparison
+from ...forecast.forecast import Question
+from ...forecast.words import level_words
 from .pair_tables import against_first, differences_table, pair_parts, pair_words
 from .prose import Prose
 from .ranking_table import ranking_table

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from ..forecast.comparison import ArmComparison
-from ..forecast.equal_performance import EqualPerformance
-from ..forecast.paired import SizeDifference
-from ..forecast.types import Interval
-from ..forecast.words import level_words
+from ...forecast.comparison import ArmComparison
+from ...forecast.equal_performance import EqualPerformance
+from ...forecast.paired import SizeDifference
+from ...forecast.types import Interval
+from ...forecast.words import level_words
 from .fitted_table import FittedTable
 from .screen import DOUBT, plain_table, score_words
 

@@ -12,7 +12,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from ..forecast.types import Interval, SizeInterval
+from ...forecast.types import Interval, SizeInterval
 from .fitted_table import FittedTable
 from .prose import Prose
 

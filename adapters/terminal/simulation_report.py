@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..forecast.summary import Summary, needed_cases
-from ..forecast.words import amount_words, level_words
+from ...forecast.summary import Summary, needed_cases
+from ...forecast.words import amount_words, level_words
 from .fitted_table import FittedTable
 from .prose import Prose
 from .screen import plain_table

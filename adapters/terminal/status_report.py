@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from ..study import Study
 from .screen import BAD, DOUBT, GOING, GOOD, plain_table, warning
-from .study import Study
 
 MOST_ROWS = 40
 """Runs up to which each has a line; of more, those that are done or due are counted per arm and size."""

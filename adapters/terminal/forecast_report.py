@@ -9,13 +9,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..forecast.forecast import HORIZON, Forecast, Gain
-from ..forecast.plain_words import answer_words, headline
-from ..forecast.prior import AVERAGE
-from ..forecast.stability import DropLargest
-from ..forecast.types import Interval
-from ..forecast.verdict import NOTABLE
-from ..forecast.words import level_words
+from ...forecast.forecast import HORIZON, Forecast, Gain
+from ...forecast.plain_words import answer_words, headline
+from ...forecast.prior import AVERAGE
+from ...forecast.stability import DropLargest
+from ...forecast.types import Interval
+from ...forecast.verdict import NOTABLE
+from ...forecast.words import level_words
 from .plot import curve_plot
 from .prose import Prose
 from .screen import (

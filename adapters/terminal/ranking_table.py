@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
-from ..forecast.comparison import Comparison
-from ..forecast.ranking import Ranked
-from ..forecast.words import amount_words, level_words
+from ...forecast.comparison import Comparison
+from ...forecast.ranking import Ranked
+from ...forecast.words import amount_words, level_words
 from .fitted_table import FittedTable
 from .screen import ends_words, interval_words, plain_table, score_words
 

@@ -9,11 +9,11 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..forecast.run_agreement import MetricSummary, run_agreement
-from ..forecast.scores import CROSS_VALIDATION, TEST
-from .conclusion import Round
-from .metric_table import METRICS
-from .pooling import COUNTS, pooled_scores
+from ...forecast.run_agreement import MetricSummary, run_agreement
+from ...forecast.scores import CROSS_VALIDATION, TEST
+from ..conclusion import Round
+from ..metric_table import METRICS
+from ..pooling import COUNTS, pooled_scores
 from .screen import plain_table, score_words
 
 NOT_AVERAGED = ("tp", "fp", "fn", "tn", "false_positive", "false_positive_ml")

@@ -10,16 +10,16 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ..forecast.document import curve_document
-from ..forecast.goal import PLATEAU, TARGET, Goal
-from ..forecast.plain_words import decision_words, sentence, sure_words
-from ..forecast.promises import PromiseOutcome
-from ..forecast.recommendation import Recommendation
-from ..forecast.stability import RoundSummary
-from ..forecast.words import amount_words, level_words
-from .conclusion import Round
+from ...forecast.document import curve_document
+from ...forecast.goal import PLATEAU, TARGET, Goal
+from ...forecast.plain_words import decision_words, sentence, sure_words
+from ...forecast.promises import PromiseOutcome
+from ...forecast.recommendation import Recommendation
+from ...forecast.stability import RoundSummary
+from ...forecast.words import amount_words, level_words
+from ..conclusion import Round
+from ..findings import FalsePositives, ScheduleCheck
 from .curves_report import others_table
-from .findings import FalsePositives, ScheduleCheck
 from .forecast_report import forecast_report
 from .prose import Prose
 from .score_tables import score_tables

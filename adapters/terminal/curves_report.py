@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..forecast.forecast import Question
-from ..forecast.words import level_words
+from ...forecast.forecast import Question
+from ...forecast.words import level_words
 from .screen import plain_table, score_words
 
 TAKES_NO_PART = "by quadrature alone; no part in the decision"
