@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,13 +24,17 @@ from filelock import Timeout
 
 from ..forecast.errors import InputError
 from ..forecast.selection import choose_cases
-from .files import file_lock, read_json, write_json
+from .files import file_lock, read_json, stays_in_folder, write_json
+from .json_shape import misfit
 from .nnunet.dataset import NnunetDataset, read_dataset
 from .nnunet.folders import located
+from .round_shape import ROUND
 from .settings import Settings, read_settings
 from .tables import read_csv, write_csv
 
 ROLES = ("pool", "test", "unannotated")
+WHOLE = re.compile(r"[0-9]{1,15}")
+"""A whole number as `cases.csv` writes it."""
 
 
 @dataclass(frozen=True)
@@ -199,9 +204,18 @@ def read_cases(path: Path) -> pd.DataFrame:
             raise InputError(
                 f"{path}, line {line}, column 'role': must be one of {', '.join(ROLES)}, found {row['role']!r}."
             )
-        if row["role"] == "pool" and not row["round"].isdigit():
+        if row["role"] == "pool" and not WHOLE.fullmatch(row["round"]):
             raise InputError(
                 f"{path}, line {line}, column 'round': a pool case needs the round it came in, found {row['round']!r}."
+            )
+        if row["voxels"] and not WHOLE.fullmatch(row["voxels"]):
+            raise InputError(
+                f"{path}, line {line}, column 'voxels': must be a whole number or empty, found {row['voxels']!r}."
+            )
+        if not stays_in_folder(row["case"]):
+            raise InputError(
+                f"{path}, line {line}, column 'case': ids name files, so they must not hold slashes, found "
+                f"{row['case']!r}. Restore the file."
             )
     again = table["case"].duplicated()
     if again.any():
@@ -210,6 +224,12 @@ def read_cases(path: Path) -> pd.DataFrame:
     for role in ("pool", "test"):
         if not (table["role"] == role).any():
             raise InputError(f"{path}: at least one case of role {role} is needed, found none. Restore the file.")
+    rounds = table.loc[table["role"] == "pool", "round"].astype(int)
+    if rounds.max() >= len(rounds):
+        raise InputError(
+            f"{path}, column 'round': rounds must be counted 0, 1, 2, ..., found {rounds.max()} with {len(rounds)} "
+            "pool cases in all. Restore the file."
+        )
     return table.reset_index(drop=True)
 
 
@@ -250,20 +270,18 @@ def read_rounds(study: Study) -> list[dict[str, Any]]:
         InputError: Not the document of that round.
     """
     paths = sorted(
-        (path for path in study.folder.glob("rounds/*.json") if path.stem.isdigit()), key=lambda path: int(path.stem)
+        (path for path in study.folder.glob("rounds/*.json") if path.stem.isdecimal()), key=lambda path: int(path.stem)
     )
     return [_round_document(path) for path in paths]
 
 
 def _round_document(path: Path) -> dict[str, Any]:
     document = read_json(path)
-    kinds = {"round": int, "replay": bool, "forecast": dict, "recommendation": dict, "recommendations": list}
-    for key, kind in kinds.items():
-        if not isinstance(document, dict) or not isinstance(document.get(key), kind):
-            raise InputError(
-                f"{path}: must be the document of a round, with {', '.join(kinds)}; {key} is missing or of another "
-                "kind. Restore the file."
-            )
+    wrong = misfit(document, ROUND)
+    if wrong is not None:
+        raise InputError(
+            f"{path}: must be the document of a round, with {', '.join(ROUND)}, but {wrong}. Restore the file."
+        )
     if document["round"] != int(path.stem):
         raise InputError(f"{path}: must be the document of round {path.stem}, found {document['round']}. Restore it.")
     return dict(document)

@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted([*ROOT.glob("*.py"), *ROOT.glob("forecast/**/*.py"), *ROOT.glob("adapters/**/*.py")])
 FORBIDDEN_IN_FORECAST = {"torch", "nnunetv2", "rich", "typer", "matplotlib", "os", "pathlib", "subprocess"}
 HEAVY = {"torch", "nnunetv2"}
-WORKER_ONLY = {f"adapters/nnunet/{name}.py" for name in ("trainer", "prediction", "preprocessing")}
+WORKER_ONLY = {f"adapters/nnunet/{name}.py" for name in ("trainer", "prediction", "preprocessing", "checkpoints")}
 WORKER_ONLY |= {f"adapters/surrogate/{name}.py" for name in ("network", "training")}
 
 

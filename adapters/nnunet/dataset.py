@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ...forecast.errors import InputError
-from ..files import read_json
+from ..files import read_json, stays_in_folder
+from ..json_shape import ANY, misfit
 
 Label = int | tuple[int, ...]
 """A label value, or the values a region is the union of."""
@@ -111,6 +112,9 @@ def _check_declared(declared: Any, path: Path) -> None:
             raise InputError(f"{path}: key {key!r} is required, found {', '.join(declared) or 'nothing'}{hint}.")
         if not isinstance(declared[key], kind) or not declared[key]:
             raise InputError(f"{path}: {key!r} must be a non-empty {kind.__name__}, found {declared[key]!r}.")
+    reader = declared.get("overwrite_image_reader_writer")
+    if reader is not None and not isinstance(reader, str):
+        raise InputError(f"{path}: overwrite_image_reader_writer must be a name, found {reader!r}. Correct it.")
     for name, value in declared["labels"].items():
         if not _is_label(value):
             raise InputError(
@@ -161,9 +165,14 @@ def _label_values(value: int | list[int]) -> list[int]:
 def _listed_cases(declared: Mapping[str, Any], folder: Path) -> dict[str, CaseFiles]:
     """Cases that `dataset.json` lists file by file."""
     cases = {}
-    if not isinstance(declared["dataset"], dict):
-        raise InputError(f"{folder / 'dataset.json'}: dataset must map case ids to their files.")
+    wrong = misfit(declared["dataset"], {ANY: {"images?": [str], "label?": str}}, "dataset")
+    if wrong is not None:
+        raise InputError(f"{folder / 'dataset.json'}: dataset must map case ids to their files, but {wrong}.")
     for case, files in declared["dataset"].items():
+        if not stays_in_folder(case):
+            raise InputError(
+                f"{folder / 'dataset.json'}: case ids name files, so they must not hold slashes, found {case!r}."
+            )
         if not isinstance(files, dict) or not {"images", "label"} <= set(files):
             raise InputError(f"{folder / 'dataset.json'}: case {case!r} of dataset must have images and label.")
         images = tuple((folder / image).resolve() for image in files["images"])

@@ -17,6 +17,8 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from .checkpoints import read_checkpoint
+
 Maps = dict[str, np.ndarray[Any, Any]]
 """Label maps by ensemble rule, and by fold as `fold 0`, `fold 1`, ..."""
 
@@ -33,7 +35,7 @@ def load_predictor(
     """A predictor over the weights of one or more fold models, without nnU-Net's search for a trainer by name."""
     manager = PlansManager(plans)
     settings = manager.get_configuration(configuration)
-    loaded = [torch.load(path, map_location="cpu", weights_only=False) for path in checkpoints]
+    loaded = [read_checkpoint(path) for path in checkpoints]
     network = trainer.build_network_architecture(
         manager,
         settings,

@@ -97,6 +97,7 @@ LISTED: list[tuple[str, Any, list[str]]] = [
     ("no label key", {"x": {"images": ["imagesTr/a_0000.nii.gz"]}}, ["'x'", "label"]),
     ("a list", [{"image": "imagesTr/a_0000.nii.gz", "label": "labelsTr/a.nii.gz"}], ["dataset"]),
     ("nothing", {}, ["found none"]),
+    ("an id that leads elsewhere", {"../x": {"images": [], "label": "l"}}, ["slashes", "'../x'"]),
 ]
 
 
