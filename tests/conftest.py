@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 import warnings
@@ -23,9 +24,38 @@ from dicecast.tests.browser import browser
 
 Array = npt.NDArray[Any]
 
-with warnings.catch_warnings():
+with warnings.catch_warnings(), contextlib.suppress(ModuleNotFoundError):  # it comes with nnU-Net
     warnings.simplefilter("ignore")
     import SimpleITK
+
+
+LONGEST = (
+    "adapters/test_slurm.py",
+    "forecast/test_calibration.py",
+    "docs/test_demo.py",
+    "adapters/test_kills.py",
+    "docs/test_snippets.py",
+    "adapters/test_arms.py",
+    "adapters/test_loop.py",
+    "adapters/html/test_page_in_browser.py",
+    "adapters/html/test_report.py",
+    "adapters/test_terminal.py",
+    "adapters/test_faithful.py",
+    "studies/test_pairs.py",
+    "adapters/test_compare.py",
+    "adapters/figures/test_figures.py",
+    "adapters/test_bad_input.py",
+    "test_cli.py",
+    "forecast/test_posterior.py",
+    "forecast/test_comparison.py",
+)
+"""Files of minutes, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: the short ones at the end keep every worker busy until all are done."""
+    place = {Path(__file__).parent / name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 def _write_image(
@@ -36,6 +66,7 @@ def _write_image(
 
         Image.fromarray(array).save(path)
         return
+    pytest.importorskip("SimpleITK")
     volume = SimpleITK.GetImageFromArray(array)
     volume.SetSpacing(spacing or (1.0,) * array.ndim)
     volume.SetOrigin(origin or (0.0,) * array.ndim)
@@ -131,7 +162,8 @@ def unchanged() -> Callable[[Path], contextlib.AbstractContextManager[None]]:
 
 @pytest.fixture(scope="session")
 def nnunet() -> None:
-    """nnU-Net imported once, its own import-time warnings aside."""
+    """nnU-Net imported once, its own import-time warnings aside; skips where it is not installed."""
+    pytest.importorskip("nnunetv2")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import nnunetv2.imageio.reader_writer_registry  # noqa: F401
@@ -222,6 +254,25 @@ def keep_run() -> Callable[..., Path]:
         return folder
 
     return keep
+
+
+@pytest.fixture(scope="module")
+def chains_once() -> Iterator[None]:
+    """The chains of a curve are walked once in a file: the same curve, seed and family have the same posterior."""
+    from dicecast.forecast.sampler import sample_posterior
+
+    known: dict[bytes, Any] = {}
+
+    def sampled(*arguments: Any, **options: Any) -> Any:
+        key = pickle.dumps((arguments, options))
+        if key not in known:
+            known[key] = sample_posterior(*arguments, **options)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for user in ("arms", "forecast", "stability"):
+            patch.setattr(f"dicecast.forecast.{user}.sample_posterior", sampled)
+        yield
 
 
 @pytest.fixture(scope="session")

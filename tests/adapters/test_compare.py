@@ -15,9 +15,11 @@ import pytest
 
 from dicecast.adapters.arm_sources import _prefixes
 from dicecast.adapters.study import Study
+from dicecast.forecast.quadrature import quadrature
 
 Cli = Callable[..., Any]
 Refused = Callable[..., None]
+pytestmark = pytest.mark.usefixtures("chains_once")
 SIZES = (10, 20, 40, 80)
 
 
@@ -39,6 +41,12 @@ def write(
 @pytest.fixture
 def ct(tmp_path: Path) -> Path:
     return write(tmp_path / "ct.csv", {"2d": 0.8, "3d": 0.85})
+
+
+@pytest.fixture
+def without_chains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Posteriors by quadrature, which is quick: how figures are called does not hang on them."""
+    monkeypatch.setattr("dicecast.forecast.arms.sample_posterior", quadrature)
 
 
 def document(result: Any) -> Any:
@@ -185,7 +193,9 @@ def test_sources_that_do_not_go_together(cli: Cli, refused: Refused, ct: Path, t
     refused(cli("compare", ct, "--figures", same), 2, "--figures", "ct.csv")
 
 
-def test_arms_whose_names_are_alike_in_file_names_get_figures_of_their_own(cli: Cli, tmp_path: Path) -> None:
+def test_arms_whose_names_are_alike_in_file_names_get_figures_of_their_own(
+    cli: Cli, tmp_path: Path, without_chains: None
+) -> None:
     source = write(tmp_path / "greek.csv", {"α": 0.8, "β": 0.85, "γ": 0.9})
     result = cli("compare", source, "--figures", tmp_path / "figures")
     assert result.exit_code == 0, result.stderr
@@ -197,7 +207,7 @@ def test_arms_whose_names_are_alike_in_file_names_get_figures_of_their_own(cli: 
     assert len(list((tmp_path / "both").glob("*.png"))) == 4
 
 
-def test_names_that_a_figure_or_a_file_cannot_take(cli: Cli, tmp_path: Path) -> None:
+def test_names_that_a_figure_or_a_file_cannot_take(cli: Cli, tmp_path: Path, without_chains: None) -> None:
     """Mathematics between dollars, other alphabets, and names longer than a file name may be."""
     names = {"x_$&<b> $^": 0.8, "温度": 0.85, "l" * 300: 0.9, "l" * 299 + "m": 0.7}
     source = write(tmp_path / "odd.csv", names)

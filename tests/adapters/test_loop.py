@@ -20,9 +20,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+
+pytest.importorskip("nnunetv2")
 import SimpleITK
 
-from dicecast.adapters.conclusion import conclude
+from dicecast.adapters.conclusion import Round, conclude
 from dicecast.adapters.loop import RunOptions, _is_final
 from dicecast.adapters.study import open_study
 from dicecast.tests.tiny_study import (
@@ -77,6 +79,15 @@ def without_runs(reference: Reference, folder: Path) -> Path:
     copied(reference, folder)
     shutil.rmtree(folder / "runs")
     shutil.rmtree(folder / "rounds")
+    return folder
+
+
+def without_two_runs(reference: Reference, folder: Path) -> Path:
+    """The reference study before its two larger sizes were trained: one for each worker."""
+    copied(reference, folder)
+    shutil.rmtree(folder / "rounds")
+    for name in RUNS[2:]:
+        shutil.rmtree(folder / name)
     return folder
 
 
@@ -240,8 +251,7 @@ def test_runs_that_are_no_longer_asked_for_are_scored_anew_too(reference: Refere
 
 @processes
 def test_a_study_killed_in_training_goes_on_to_the_same_scores(reference: Reference, tmp_path: Path) -> None:
-    study = tmp_path / "study"
-    initialise(study, reference.dataset)
+    study = without_two_runs(reference, tmp_path / "study")
     with running(study) as first:
         first.wait_until(lambda: in_training(study))
         workers = {one["pid"] for one in progress_of(study)}
@@ -285,7 +295,7 @@ def test_a_study_killed_at_every_stage_goes_on_to_the_same_scores(reference: Ref
 
 @processes
 def test_ctrl_c_in_training_says_how_to_go_on_and_leaves_no_worker(reference: Reference, tmp_path: Path) -> None:
-    study = without_runs(reference, tmp_path / "study")
+    study = without_two_runs(reference, tmp_path / "study")
     with running(study) as first:
         first.wait_until(lambda: in_training(study))
         os.killpg(first.process.pid, signal.SIGINT)
@@ -326,7 +336,7 @@ def test_a_second_run_in_the_same_study_is_refused(reference: Reference, tmp_pat
 
 @processes
 def test_cancel_stops_a_run_of_this_machine_which_goes_on_later(reference: Reference, tmp_path: Path) -> None:
-    study = without_runs(reference, tmp_path / "study")
+    study = without_two_runs(reference, tmp_path / "study")
     idle = dicecast("cancel", study)
     assert idle.returncode == 0 and "Nothing of this study" in idle.stdout
     with running(study) as first:
@@ -444,6 +454,11 @@ def test_a_later_scan_of_a_test_patient_is_refused(reference: Reference, tmp_pat
     assert {name: kept for name, kept in snapshot(study).items() if name != ".lock"} == before
 
 
+@pytest.fixture(scope="module")
+def concluded(reference: Reference) -> Round:
+    return conclude(open_study(reference.study))
+
+
 @pytest.mark.parametrize(
     ("code", "blocked", "until_all", "final"),
     [
@@ -456,13 +471,12 @@ def test_a_later_scan_of_a_test_patient_is_refused(reference: Reference, tmp_pat
     ],
 )
 def test_a_replay_ends_at_a_stop_even_at_one_that_longer_training_blocks(
-    reference: Reference, code: str, blocked: bool, until_all: bool, final: bool
+    concluded: Round, code: str, blocked: bool, until_all: bool, final: bool
 ) -> None:
-    study = open_study(reference.study)
+    study = concluded.study
     hidden = study.cases.assign(role=study.cases["role"].where(study.cases["role"] != "pool", "unannotated"))
-    result = conclude(study)
-    decision = dataclasses.replace(result.recommendation, code=code, stop_blocked=blocked)
-    result = dataclasses.replace(result, study=dataclasses.replace(study, cases=hidden), recommendation=decision)
+    decision = dataclasses.replace(concluded.recommendation, code=code, stop_blocked=blocked)
+    result = dataclasses.replace(concluded, study=dataclasses.replace(study, cases=hidden), recommendation=decision)
     assert _is_final(result, RunOptions(replay=True, until_all=until_all)) == final
 
 

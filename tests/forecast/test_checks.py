@@ -63,7 +63,7 @@ def test_dips_are_flagged_and_well_behaved_curves_are_not() -> None:
 def test_a_deep_dip_is_declined_with_the_sizes() -> None:
     means = 0.85 - 0.4 * np.exp(-0.02 * SIZES)
     means[5] -= 0.12
-    found = forecast_curve(simulated(means, 0.008, np.random.default_rng(2)), Question(), backtest=False)
+    found = forecast_curve(simulated(means, 0.008, np.random.default_rng(2)), Question(), quick=True)
     assert found.verdict.code == "ill_behaved"
     assert "to" in found.verdict.reason and "160" in found.verdict.reason
     assert recommend(found).code == "cannot_tell"
@@ -77,6 +77,6 @@ def test_saturated_curves_end_in_gain_below_eps(level: float) -> None:
         for i in range(20)
     ]
     assert sum(stopped) >= 18
-    found = forecast_curve(simulated(np.full(len(SIZES), level), 0.003, rng), Question(), backtest=False)
+    found = forecast_curve(simulated(np.full(len(SIZES), level), 0.003, rng), Question(), quick=True)
     assert found.verdict.code == "plateau_reached"
     assert "adds at most 0.01" in found.verdict.reason

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from dicecast.forecast.comparison import compare_curves
 from dicecast.forecast.comparison_json import comparison_document
 from dicecast.forecast.curve import Curve, curves_from_scores
 from dicecast.forecast.errors import InputError
+from dicecast.forecast.families import NAMED
 from dicecast.forecast.forecast import Question
 from dicecast.forecast.paired import compare_arms, compare_sizes, holm, paired_difference
 from dicecast.forecast.population import population_posterior
@@ -83,16 +85,14 @@ def test_sizes_are_compared_with_the_largest() -> None:
 
 def test_what_other_draws_would_do_is_said_beside_the_test_cases() -> None:
     rng = np.random.default_rng(3)
-    found = []
+    keys = itertools.product(("2d", "3d"), (10, 20, 40), range(4), range(5))
+    rows = [{"arm": a, "n_cases": n, "draw": draw, "case": f"c{i}", "score": 0.8} for a, n, draw, i in keys]
+    pair, found = curves(rows), []
     for _ in range(400):
-        rows = [
-            {"arm": name, "n_cases": n, "draw": draw, "case": f"c{i}", "score": score}
-            for name in ("2d", "3d")
-            for n in (10, 20, 40)
-            for draw, run in enumerate(0.8 + rng.normal(0, 0.01, 4))
-            for i, score in enumerate(np.clip(run + rng.normal(0, 0.001, 5), 0, 1))
-        ]
-        one, other = curves(rows)
+        runs = [0.8 + rng.normal(0, 0.01, (12, 1)) + rng.normal(0, 0.001, (12, 5)) for _ in pair]
+        one, other = (
+            replace(curve, cases=np.clip(run, 0, 1), y=run.mean(axis=1)) for curve, run in zip(pair, runs, strict=True)
+        )
         found.append(compare_arms(one, other, 0.9, 0)[0])
     spread = np.std([entry.difference.mean for entry in found])
     assert np.mean([entry.draw_sd for entry in found if entry.draw_sd is not None]) == pytest.approx(spread, rel=0.1)
@@ -116,7 +116,9 @@ def test_the_clearly_better_arm_is_run() -> None:
 
 
 def test_equal_arms_cannot_be_told_apart() -> None:
-    (found,) = compare_curves(curves(arm("2d", 0.85, 0.4, 0.03), arm("3d", 0.85, 0.4, 0.03, seed=5)), Question())
+    (found,) = compare_curves(
+        curves(arm("2d", 0.85, 0.4, 0.03), arm("3d", 0.85, 0.4, 0.03, seed=5)), Question(), quick=True
+    )
     assert found.arm is None
     assert "cannot be told apart" in found.reason
     (pair,) = found.pairs
@@ -127,7 +129,7 @@ def test_equal_arms_cannot_be_told_apart() -> None:
 def test_an_arm_against_itself_differs_by_nothing_on_average() -> None:
     rows = arm("2d", 0.85, 0.4, 0.03)
     twin = [{**row, "arm": "twin"} for row in rows]
-    (found,) = compare_curves(curves(rows, twin), Question())
+    (found,) = compare_curves(curves(rows, twin), Question(), quick=True)
     (pair,) = found.pairs
     assert abs(pair.scores[-1].p_second_better - 0.5) < 0.08
     assert all(one.difference.mean == 0 for one in pair.observed)
@@ -135,13 +137,13 @@ def test_an_arm_against_itself_differs_by_nothing_on_average() -> None:
 
 @pytest.mark.slow
 def test_shared_test_cases_narrow_the_difference_for_all_patients() -> None:
-    question = Question(scope="population")
+    question = Question(scope="population", model=NAMED.name)
     together = curves(arm("2d", 0.8, 0.4, 0.03), arm("3d", 0.85, 0.4, 0.03, seed=1))
     apart = curves(arm("2d", 0.8, 0.4, 0.03), arm("3d", 0.85, 0.4, 0.03, seed=1, test="other"))
     width = []
     for pair in (compare_curves(group, question)[0].pairs[0] for group in (together, apart)):
         width.append(pair.scores[0].interval.hi - pair.scores[0].interval.lo)
-    posteriors = [population_posterior(curve, 0, test_seed=0).scores(120) for curve in together]
+    posteriors = [population_posterior(curve, 0, model=NAMED.name, test_seed=0).scores(120) for curve in together]
     assert float(np.asarray(np.corrcoef(posteriors))[0, 1]) > 0.5
     assert width[0] <= width[1]
 
@@ -180,7 +182,7 @@ def test_two_protocols_of_one_arm_are_refused() -> None:
 
 
 def test_one_arm_alone_still_has_its_sizes_compared() -> None:
-    (found,) = compare_curves(curves(arm("2d", 0.85, 0.4, 0.03)), Question())
+    (found,) = compare_curves(curves(arm("2d", 0.85, 0.4, 0.03)), Question(), quick=True)
     assert found.pairs == ()
     assert len(found.sizes[0]) == 4
     document = comparison_document([found], Question(), "1")
@@ -220,7 +222,10 @@ def test_averaged_arms_get_test_sets_of_their_own() -> None:
         for n in SIZES
         for r in range(2)
     ]
-    found = {scope: compare_curves(curves(rows), Question(scope=scope))[0] for scope in ("test-set", "population")}
+    found = {
+        scope: compare_curves(curves(rows), Question(scope=scope), quick=True)[0]
+        for scope in ("test-set", "population")
+    }
     assert found["test-set"].by_cases[0].p_best[1] > 0.95
     assert found["population"].by_cases[0].p_best[1] < 0.85
     unlikely = population_posterior(curves([{**row, "score": 0.98} for row in rows])[0])
@@ -230,7 +235,7 @@ def test_averaged_arms_get_test_sets_of_their_own() -> None:
 def test_cases_that_both_arms_share_are_paired() -> None:
     rows = arm("3d", 0.85, 0.4, 0.05, 1)
     fewer = [row for row in rows if row["case"] not in ("c0", "c1")]
-    (found,) = compare_curves(curves(arm("2d", 0.8, 0.4, 0.05), fewer), Question())
+    (found,) = compare_curves(curves(arm("2d", 0.8, 0.4, 0.05), fewer), Question(), quick=True)
     (pair,) = found.pairs
     assert pair.shared == CASES - 2
     assert {one.difference.cases for one in pair.observed} == {CASES - 2}
@@ -241,5 +246,7 @@ def test_cases_that_both_arms_share_are_paired() -> None:
 
 
 def test_arms_on_different_cases_come_with_a_caveat() -> None:
-    (found,) = compare_curves(curves(arm("2d", 0.8, 0.4, 0.05), arm("3d", 0.8, 0.4, 0.05, 1, test="d")), Question())
+    (found,) = compare_curves(
+        curves(arm("2d", 0.8, 0.4, 0.05), arm("3d", 0.8, 0.4, 0.05, 1, test="d")), Question(), quick=True
+    )
     assert "not scored on the very same test cases" in found.reason

@@ -116,12 +116,12 @@ def test_fewer_than_three_sizes_are_not_forecast() -> None:
 
 
 def test_a_saturated_curve_has_reached_its_plateau() -> None:
-    found = forecast_curve(curve(exponential([20, 40, 80, 160, 320], k=0.06), draws=4, sd=0.004))
+    found = forecast_curve(curve(exponential([20, 40, 80, 160, 320], k=0.06), draws=4, sd=0.004), quick=True)
     assert found.verdict.code == "plateau_reached"
 
 
 def test_a_straight_rise_is_beyond_the_horizon() -> None:
-    found = forecast_curve(curve({n: 0.3 + 0.002 * n for n in (10, 20, 40, 60, 80)}, sd=0.004))
+    found = forecast_curve(curve({n: 0.3 + 0.002 * n for n in (10, 20, 40, 60, 80)}, sd=0.004), quick=True)
     assert found.verdict.code == "beyond_horizon"
     assert found.plateau is not None
     assert found.plateau.size.median is None
@@ -139,6 +139,11 @@ def test_dropping_the_largest_sizes_leaves_an_exponential_where_it_was() -> None
     dropped = drop_largest(data, Question())
     assert [refit.dropped for refit in dropped.refits] == [0, 1, 2]
     assert dropped.stable, dropped.reason
+
+
+def test_two_sizes_are_too_few_to_fit_and_to_drop_any() -> None:
+    with pytest.raises(InputError, match=r"at least 3 sizes must be trained .* found 2 \(10, 20\)"):
+        drop_largest(curve(exponential([10, 20])), Question())
 
 
 def test_three_sizes_cannot_be_dropped() -> None:
@@ -206,7 +211,7 @@ def test_what_moves_or_is_wide_is_not_stable(history: list[RoundSummary], reason
 
 def test_with_nothing_left_to_reach_no_plateau_is_claimed() -> None:
     data = curve(exponential([8, 16, 32, 64], k=0.01))
-    as_far_as_it_goes = forecast_curve(dataclasses.replace(data, n_annotated=256, pool=(256,)), backtest=False)
+    as_far_as_it_goes = forecast_curve(dataclasses.replace(data, n_annotated=256, pool=(256,)), quick=True)
     assert as_far_as_it_goes.verdict.code == "beyond_horizon"
     assert "as far as pilots on up to 64" in as_far_as_it_goes.verdict.reason
     with pytest.raises(InputError, match=r"reach\) must be at least the 64 that are, found 50"):
@@ -214,7 +219,7 @@ def test_with_nothing_left_to_reach_no_plateau_is_claimed() -> None:
 
 
 def test_scores_that_fall_from_the_first_size_on_are_ill_behaved() -> None:
-    found = forecast_curve(curve({8: 0.868, 16: 0.848, 32: 0.807, 64: 0.707}, draws=2), backtest=False)
+    found = forecast_curve(curve({8: 0.868, 16: 0.848, 32: 0.807, 64: 0.707}, draws=2), quick=True)
     assert found.verdict.code == "ill_behaved"
 
 
@@ -225,12 +230,12 @@ def test_a_jump_that_no_earlier_size_foretold_is_a_warning() -> None:
 
 
 def test_scores_near_zero_are_a_warning_not_only_a_plateau() -> None:
-    found = forecast_curve(curve({8: 0.0, 16: 0.0, 32: 0.0}, sd=0.0), backtest=False)
+    found = forecast_curve(curve({8: 0.0, 16: 0.0, 32: 0.0}, sd=0.0), quick=True)
     assert any("the training may have failed" in message for message in found.messages)
 
 
 def test_scores_that_fall_far_are_warned_of_whatever_their_noise() -> None:
     curve = averaged_curve("swapped", np.array([20, 40, 80]), np.zeros(3, int), np.array([0.79, 0.72, 0.61]), 80, 80)
-    found = forecast_curve(curve, backtest=False)
+    found = forecast_curve(curve, quick=True)
     assert found.falls and "falls from 0.790 at 20 to 0.610 at 80 cases" in found.messages[-1]
-    assert not forecast_curve(dataclasses.replace(curve, y=curve.y[::-1].copy()), backtest=False).falls
+    assert not forecast_curve(dataclasses.replace(curve, y=curve.y[::-1].copy()), quick=True).falls

@@ -87,7 +87,7 @@ def test_two_sizes_ask_for_more_pilots() -> None:
 
 
 def test_a_flat_noisy_curve_cannot_be_told() -> None:
-    flat = forecast_curve(curve(1.0, [5, 10, 20, 40], sd=0.04, draws=2), backtest=False)
+    flat = forecast_curve(curve(1.0, [5, 10, 20, 40], sd=0.04, draws=2), quick=True)
     found = recommend(flat)
     assert found.code == "cannot_tell"
     assert "does not rise beyond the noise" in found.reason
@@ -96,7 +96,7 @@ def test_a_flat_noisy_curve_cannot_be_told() -> None:
 def test_an_ill_behaved_curve_cannot_be_told() -> None:
     rows = {"n_cases": [10, 20, 40, 80] * 3, "draw": np.repeat(range(3), 4), "score": [0.5, 0.8, 0.82, 0.55] * 3}
     noisy = pd.DataFrame(rows).assign(score=lambda t: t["score"] + 0.002 * t["draw"])
-    found = forecast_curve(curves_from_scores(validate_scores(noisy))[0], backtest=False)
+    found = forecast_curve(curves_from_scores(validate_scores(noisy))[0], quick=True)
     assert recommend(found).code == "cannot_tell"
     nothing_left = recommend(found, Situation(left=0))
     assert nothing_left.code == "stop_budget"
@@ -119,7 +119,7 @@ def test_a_stable_forecast_with_little_to_gain_stops(rising: Forecast) -> None:
 
 
 def test_a_goal_within_reach_counts_only_what_can_be_annotated() -> None:
-    near = forecast_curve(curve(0.02, [10, 20, 40, 80]), Question(reach=82), backtest=False)
+    near = forecast_curve(curve(0.02, [10, 20, 40, 80]), Question(reach=82), quick=True)
     assert recommend(near, Situation(left=2)).code == "stop_plateau"
 
 
@@ -175,7 +175,7 @@ def test_impossible_costs_are_refused(costs: dict[str, float]) -> None:
 @pytest.mark.parametrize("annotated", [315, 1000])
 def test_far_more_cases_than_the_largest_pilot_ask_for_pilots_not_for_a_stop(annotated: int) -> None:
     data = dataclasses.replace(curve(0.02, [10, 20, 40, 80]), n_annotated=annotated, pool=(annotated,))
-    found = recommend(forecast_curve(data, backtest=False))
+    found = recommend(forecast_curve(data, quick=True))
     assert found.code == "train_pilots"
     assert "largest pilot has 80" in found.reason
 

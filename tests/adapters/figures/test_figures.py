@@ -120,10 +120,11 @@ def test_what_is_not_known_is_not_drawn(pictured: Pictured) -> None:
 
 def test_files_come_as_svg_png_and_pdf_and_are_the_same_again(pictured: Pictured, tmp_path: Path) -> None:
     few = Pictured(pictured.forecast, costs=pictured.costs)
-    one, two = (write_figures([few, replace(few, aside=True)], tmp_path / name) for name in ("one", "two"))
+    one, two = write_figures([few, replace(few, aside=True)], tmp_path / "one"), write_figures([few], tmp_path / "two")
     assert [path.suffix for path in one[:3]] == [".svg", ".png", ".pdf"]
     assert len({path.name for path in one}) == len(one) == 3 * (3 + 2)
-    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(one, two, strict=True))
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(one[: len(two)], two, strict=True))
+    assert [path.name for path in one[: len(two)]] == [path.name for path in two] and len(two) == 3 * 3
     assert not any(b"CreationDate" in path.read_bytes() for path in one if path.suffix == ".pdf")
 
 
@@ -181,6 +182,23 @@ def test_another_number_of_axes_is_refused(pictured: Pictured, name: str, count:
     plot, arguments = next(one for one in calls(pictured) if one[0].__name__ == name)
     with pytest.raises(InputError, match=f"needs {count} axes"):
         plot(*arguments, new_figure().subplots(1, count + 1))
+
+
+@pytest.mark.parametrize(
+    ("count", "found"),
+    [(1, r"an array of shape \(2,\)"), (2, "something of type list of 2"), (0, "something of type str")],
+)
+def test_anything_but_one_axes_is_refused(pictured: Pictured, count: int, found: str) -> None:
+    pair = new_figure().subplots(1, 2)
+    given = {0: "axes", 1: pair, 2: list(pair)}[count]
+    for plot, arguments in calls(pictured)[:3]:
+        with pytest.raises(InputError, match=f"must be one matplotlib Axes, found {found}"):
+            plot(*arguments, given)
+
+
+def test_anything_but_axes_among_several_is_refused(pictured: Pictured) -> None:
+    with pytest.raises(InputError, match="found something of type int among them"):
+        dicecast.plot_history(pictured.history, [*new_figure().subplots(1, 2), 3])
 
 
 def test_matplotlib_is_imported_when_a_figure_is_drawn_and_not_before() -> None:
