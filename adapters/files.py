@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +26,9 @@ NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 """What the system answers where a file system has no locks."""
 TEMPORARY = ".writing-"
 """What the names of files hold that are still being written."""
+
+STREAMS = {"/dev/stdin": "/dev/fd/0", "/dev/stdout": "/dev/fd/1", "/dev/stderr": "/dev/fd/2"}
+"""What the names of the standard streams stand for."""
 
 
 def check_new(folder: Path) -> None:
@@ -56,12 +61,19 @@ def write_text(path: Path, text: str) -> None:
 def write_with(path: Path, fill: Callable[[Path], object]) -> None:
     """Let `fill` write a temporary file beside `path`, then rename it into place.
 
+    A link stays and what it points to is written; a device or pipe, which no file may take the place of, is written to.
+
     Raises:
         StorageError: The write failed; the old file is still there.
     """
+    if (descriptor := _descriptor(path)) is not None:
+        _write_to_descriptor(path, descriptor, fill)
+        return
     if path.exists() and not path.is_file() and not path.is_dir():
         _write_to_device(path, fill)
         return
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.name)
@@ -79,8 +91,27 @@ def write_with(path: Path, fill: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def _descriptor(path: Path) -> int | None:
+    """The open file of this process that a path such as `/dev/stdout` or `/dev/fd/3` stands for."""
+    found = re.fullmatch(r"/(?:dev|proc/self)/fd/(\d+)", STREAMS.get(str(path), str(path)))
+    return int(found[1]) if found else None
+
+
+def _write_to_descriptor(path: Path, descriptor: int, fill: Callable[[Path], object]) -> None:
+    """Opened anew, the file behind it would be written from its start, over what is there."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            draft = Path(folder) / "draft"
+            fill(draft)
+            sys.stdout.flush()
+            with os.fdopen(os.dup(descriptor), "wb") as stream:
+                stream.write(draft.read_bytes())
+    except OSError as error:
+        raise _not_written(path, error) from error
+
+
 def _write_to_device(path: Path, fill: Callable[[Path], object]) -> None:
-    """A pipe or device (`/dev/stdout`) cannot be renamed over."""
+    """A pipe or device (`/dev/null`) cannot be renamed over."""
     try:
         fill(path)
     except OSError as error:
@@ -120,15 +151,33 @@ def read_text(path: Path) -> str:
     Raises:
         InputError: Missing, unreadable, or not UTF-8.
     """
+    with _reading(path):
+        try:
+            return path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{path}: must be UTF-8 text, found byte {error.object[error.start]:#04x} at position {error.start}. "
+                "Save it as UTF-8."
+            ) from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file as it is.
+
+    Raises:
+        InputError: Missing or unreadable.
+    """
+    with _reading(path):
+        return path.read_bytes()
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Say so when a file cannot be read."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        yield
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file. Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: must be UTF-8 text, found byte {error.object[error.start]:#04x} at position {error.start}. "
-            "Save it as UTF-8."
-        ) from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}. Check the path and its permissions.") from error
 
@@ -189,3 +238,8 @@ def _not_written(path: Path, error: OSError) -> StorageError:
         f"{path}: cannot be written: {error.strerror or error}. Check free space and permissions, then run the same "
         "command again; what was finished is kept."
     )
+
+
+def stays_in_folder(case: str) -> bool:
+    """Whether files named after a case lie in the folder they are put in, and not somewhere else."""
+    return bool(case) and case not in (".", "..") and not set(case) & set("/\\\0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,16 +12,25 @@ import pandas as pd
 
 from ..forecast.errors import InputError
 from ..forecast.scores import validate_scores
-from .files import read_text, write_text
+from .files import write_text
+from .table_text import SEPARATORS, TableText, table_text
+
+MEASURED = ("score", "se_draws", "se_cases")
+"""Columns whose numbers may have decimals."""
+DECIMAL_COMMA = re.compile(r"^(\s*[+-]?\d*),(\d+(?:[eE][+-]?\d+)?\s*)$")
 
 
 def read_csv(path: Path) -> pd.DataFrame:
     """Read a CSV as text cells; the index is the line number in the file.
 
     Raises:
-        InputError: Missing, not UTF-8, empty, or a row with more or fewer cells than the header.
+        InputError: Missing, no CSV, empty, or a row with more or fewer cells than the header.
     """
-    lines = csv.reader(io.StringIO(read_text(path)), strict=True)
+    return _cells(table_text(path), path)
+
+
+def _cells(found: TableText, path: Path) -> pd.DataFrame:
+    lines = csv.reader(io.StringIO(found.text), delimiter=found.separator, strict=True)
     header: list[str] | None = None
     rows: list[list[str]] = []
     numbers: list[int] = []
@@ -34,7 +44,7 @@ def read_csv(path: Path) -> pd.DataFrame:
             elif len(cells) != len(header):
                 raise InputError(
                     f"{path}, line {lines.line_num}: must have {len(header)} cells like the header, found "
-                    f"{len(cells)}. Check commas and quotes."
+                    f"{len(cells)}. {_cells_hint(found.separator, len(cells) - len(header))}"
                 )
             else:
                 rows.append(cells)
@@ -44,6 +54,12 @@ def read_csv(path: Path) -> pd.DataFrame:
     if header is None:
         raise InputError(f"{path}: is empty. A CSV with a header line is needed.")
     return pd.DataFrame(rows, columns=header, index=numbers, dtype=object)
+
+
+def _cells_hint(separator: str, more: int) -> str:
+    if separator == "," and more > 0:
+        return "Check commas and quotes; where numbers have a decimal comma, separate columns by semicolons."
+    return f"Check {SEPARATORS[separator]} and quotes."
 
 
 def read_columns(path: Path, columns: Sequence[str], advice: str) -> pd.DataFrame:
@@ -60,8 +76,6 @@ def read_columns(path: Path, columns: Sequence[str], advice: str) -> pd.DataFram
 
 
 def _check_header(header: list[str], path: Path) -> None:
-    if len(header) == 1 and ";" in header[0]:
-        raise InputError(f"{path}, header: columns must be separated by commas, found semicolons. Save it with commas.")
     again = [name for i, name in enumerate(header) if name in header[:i]]
     if again:
         raise InputError(f"{path}, header: every column must have its own name, found {again[0]!r} twice.")
@@ -73,7 +87,32 @@ def read_scores(path: Path) -> pd.DataFrame:
     Raises:
         InputError: Names file, line, column, what must hold and what was found.
     """
-    return validate_scores(read_csv(path), source=str(path))
+    return noted_scores(path)[0]
+
+
+def noted_scores(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Read and check a scores CSV; also says how it was read, where that is not obvious.
+
+    Raises:
+        InputError: As `read_scores`.
+    """
+    found = table_text(path)
+    table, notes = _cells(found, path), list(found.notes)
+    if found.separator != "," and _decimal_commas(table):
+        table = table.assign(**{name: _with_points(table[name]) for name in MEASURED if name in table})
+        notes.append("decimal commas")
+    words = [f"{path} was read with {', '.join(notes)}."] if notes else []
+    return validate_scores(table, source=str(path)), words
+
+
+def _decimal_commas(table: pd.DataFrame) -> bool:
+    """Whether commas are decimal ones: there are some in numbers, and not a single point."""
+    cells = pd.concat([table[name] for name in MEASURED if name in table] or [pd.Series(dtype=object)])
+    return bool(cells.str.contains(",").any()) and not cells.str.contains(".", regex=False).any()
+
+
+def _with_points(cells: pd.Series) -> pd.Series:
+    return cells.str.replace(DECIMAL_COMMA, r"\1.\2", regex=True)
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:

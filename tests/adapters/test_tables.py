@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gzip
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,17 +11,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dicecast.adapters.tables import read_csv, read_scores, write_csv
+from dicecast.adapters.tables import noted_scores, read_csv, read_scores, write_csv
 from dicecast.forecast.curve import curves_from_scores
 from dicecast.forecast.errors import InputError
 
 GOOD = "n_cases,score\n4,0.5\n8,0.6\n"
+COMMAS = "n_cases;score\n4;0,5\n8;0,6\n"
 
 
 def written(folder: Path, text: str | bytes) -> Path:
     path = folder / "scores.csv"
     path.write_bytes(text.encode("utf-8") if isinstance(text, str) else text)
     return path
+
+
+def zipped(name: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(name, "n_cases,score")
+    return packed.getvalue()
 
 
 FAULTS: list[tuple[str, str | bytes, list[str]]] = [
@@ -31,11 +42,23 @@ FAULTS: list[tuple[str, str | bytes, list[str]]] = [
     ("column twice", "n_cases,score,score\n4,0.5,0.6\n", ["header", "its own name", "'score' twice"]),
     ("row too short", "n_cases,score,draw\n4,0.5,0\n8,0.6\n", ["line 3", "must have 3 cells", "found 2"]),
     ("row too long", "n_cases,score\n4,0.5\n8,0.6,1\n", ["line 3", "must have 2 cells", "found 3"]),
-    ("semicolons", "n_cases;score\n4;0.5\n", ["header", "separated by commas", "semicolons"]),
-    ("semicolons and decimal commas", "n_cases;score\n4;0,5\n", ["header", "separated by commas", "semicolons"]),
+    ("decimal commas between commas", "n_cases,score\n4,0,5\n", ["line 2", "found 3", "columns by semicolons"]),
+    ("decimal commas and points", "n_cases;score\n4;0,5\n8;0.6\n", ["line 2", "'0,5'", "decimal point"]),
+    ("a decimal comma in a number of cases", "n_cases;score\n4,0;0,5\n", ["column 'n_cases'", "'4,0'"]),
+    ("semicolons in a row too few", "n_cases;score\n4;0,5\n8\n", ["line 3", "found 1", "semicolons and quotes"]),
     ("latin-1", "n_cases,score,arm\n4,0.5,fü\n".encode("latin-1"), ["UTF-8", "0xfc", "Save it as UTF-8"]),
-    ("utf-16", GOOD.encode("utf-16"), ["UTF-8", "Save it as UTF-8"]),
-    ("a gzip file", b"\x1f\x8b\x08\x00\x00\x00\xff\xff", ["UTF-8"]),
+    ("half a character of utf-16", GOOD.encode("utf-16")[:-1], ["UTF-8", "Save it as UTF-8"]),
+    ("utf-32", GOOD.encode("utf-32"), ["a binary file"]),
+    ("half a gzip file", gzip.compress(GOOD.encode())[:20], ["cannot be unpacked by gzip"]),
+    ("no gzip file", b"\x1f\x8b\x08\x00\x00\x00\xff\xff", ["cannot be unpacked by gzip"]),
+    ("an Excel workbook", zipped("xl/workbook.xml"), ["an Excel workbook", "Save the sheet as CSV"]),
+    ("an OpenDocument sheet", zipped("content.xml"), ["an OpenDocument sheet", "Save it as CSV"]),
+    ("a zip archive", zipped("scores.csv"), ["a zip archive", "Unpack it"]),
+    ("half a zip archive", zipped("scores.csv")[:30], ["a zip archive"]),
+    ("an old Excel workbook", b"\xd0\xcf\x11\xe0\xa1\xb1", ["an Excel workbook (.xls)", "Save the sheet as CSV"]),
+    ("bytes", bytes(range(256)), ["a binary file"]),
+    ("a page", "<!doctype html><p>1,2", ["a page"]),
+    ("JSON", '{"n_cases": [4]}', ["JSON"]),
     ("unclosed quote", 'n_cases,score,arm\n4,0.5,a\n8,0.6,"a\n16,0.7,a\n', ["line", "CSV"]),
     ("score is text", "n_cases,score\n4,good\n", ["line 2", "column 'score'", "must be a number", "'good'"]),
     ("decimal comma", 'n_cases,score\n4,"0,5"\n', ["line 2", "column 'score'", "'0,5'", "decimal point"]),
@@ -88,9 +111,46 @@ def test_a_folder_or_a_path_below_a_file_is_no_csv(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        (GOOD.replace(",", ";"), "columns separated by semicolons"),
+        (GOOD.replace(",", "\t"), "columns separated by tabs"),
+        (COMMAS, "columns separated by semicolons, decimal commas"),
+        ("sep=;\n" + COMMAS, "columns separated by semicolons, decimal commas"),
+        ('"sep=;"\r\n' + COMMAS, "columns separated by semicolons, decimal commas"),
+        (COMMAS.replace(";", "\t").encode("utf-16"), "columns separated by tabs, text in UTF-16, decimal commas"),
+        ('n_cases;score;"a, b"\n4;0,5;x\n8;6e-1;\n', "columns separated by semicolons, decimal commas"),
+    ],
+)
+def test_what_spreadsheet_programs_write_is_read_and_noted(tmp_path: Path, content: str | bytes, note: str) -> None:
+    path = written(tmp_path, content)
+    table, notes = noted_scores(path)
+    assert list(table["n_cases"]) == [4, 8] and list(table["score"]) == [0.5, 0.6]
+    assert notes == [f"{path} was read with {note}."]
+
+
+@pytest.mark.parametrize("content", [GOOD, "sep=,\n" + GOOD, gzip.compress(GOOD.encode())])
+def test_nothing_is_noted_of_a_plain_csv(tmp_path: Path, content: str | bytes) -> None:
+    table, notes = noted_scores(written(tmp_path, content))
+    assert list(table["score"]) == [0.5, 0.6] and notes == []
+
+
+def test_lines_keep_their_numbers_below_a_line_that_names_the_separator(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"line 4, column 'score'.*'bad'"):
+        read_scores(written(tmp_path, "sep=;\nn_cases;score\n4;0,5\n8;bad\n"))
+
+
+def test_settings_of_a_study_are_no_scores(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text("[study]", encoding="utf-8")
+    with pytest.raises(InputError, match=f"the settings of a study. Give its folder: {tmp_path}"):
+        read_scores(tmp_path / "study.toml")
+
+
+@pytest.mark.parametrize(
     "text",
     [
         pytest.param(GOOD.replace("\n", "\r\n"), id="windows line ends"),
+        pytest.param(GOOD.replace("\n", "\r"), id="old line ends"),
         pytest.param("\ufeff" + GOOD, id="byte order mark"),
         pytest.param(GOOD.rstrip("\n"), id="no last line end"),
         pytest.param(GOOD + "\n\n,\n", id="blank lines at the end"),
