@@ -15,123 +15,49 @@ from rich.console import RenderableType
 
 from . import __version__
 from .adapters.terminal.console import console, tolerate
+from .adapters.terminal.help import CLUSTER, COSTS, FOLDS, GUESS, HOW, OUTPUT, TRAINING, WHICH, Command, CommandGroup
+from .adapters.terminal.options import (
+    Annotated_,
+    Arm,
+    At,
+    Budget,
+    Device,
+    Engine,
+    Eps,
+    Family,
+    Jobs,
+    Json,
+    Left,
+    Level,
+    Metric,
+    OnlyMetric,
+    PerCase,
+    PerCaseByArm,
+    PerPoint,
+    PerRound,
+    Reach,
+    Scope,
+    Seed,
+    SourcePath,
+    Stratum,
+    Strict,
+    Structure,
+    StudyPath,
+    Target,
+    TestSet,
+    Unit,
+)
 from .forecast.errors import DicecastError, InputError
 
 app = typer.Typer(
     name="dicecast",
+    cls=CommandGroup,
     help="Forecast how many annotated cases a segmentation model needs, and what to annotate next.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 DEBUG = "DICECAST_DEBUG"
-
-StudyPath = Annotated[Path, typer.Argument(help="Study folder.", show_default=False)]
-SourcePath = Annotated[
-    Path, typer.Argument(help="Study folder, scores CSV or folder of nnU-Net results.", show_default=False)
-]
-
-
-def _json_target(target: str | None) -> str | None:
-    """Refuse a file that holds anything but JSON, such as the scores themselves, before anything is computed."""
-    if target in (None, "-"):
-        return target
-    path = Path(str(target))
-    if path.is_file() and os.access(path, os.R_OK) and path.stat().st_size:
-        with path.open("rb") as file:
-            start = file.read(64).lstrip()[:1]
-        if start not in (b"{", b"["):
-            raise typer.BadParameter(f"must name a new file or one of JSON, found {path}, which holds something else.")
-    return target
-
-
-Json = Annotated[
-    str | None,
-    typer.Option(
-        "--json",
-        metavar="FILE",
-        help="Also write the answer as JSON; - writes only JSON, to standard output.",
-        callback=_json_target,
-    ),
-]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit with code 3 when the answer is CANNOT TELL.")]
-Seed = Annotated[
-    int | None, typer.Option(help="Seed of the sampler.  \\[default: the study's, else 0]", show_default=False)
-]
-Level = Annotated[
-    float | None,
-    typer.Option(help="Probability of every interval.  \\[default: the study's, else 0.9]", show_default=False),
-]
-Eps = Annotated[
-    float | None,
-    typer.Option(help="Tolerance of the plateau.  \\[default: the study's, else 0.01]", show_default=False),
-]
-Annotated_ = Annotated[
-    int | None,
-    typer.Option("--annotated", help="Cases annotated now.  \\[default: the largest size]", show_default=False),
-]
-Reach = Annotated[
-    int | None,
-    typer.Option(
-        "--reach", help="Cases you could ever annotate.  \\[default: 4 x the largest size]", show_default=False
-    ),
-]
-Family = Annotated[
-    str | None,
-    typer.Option(
-        help="Forecast with one family by MCMC: exponential (the named model), stretched-exponential, power-law, hill, "
-        "inverse-log.  \\[default: average, their weighted average]",
-        show_default=False,
-    ),
-]
-Scope = Annotated[
-    str | None,
-    typer.Option(
-        help="test-set: the mean on this test set; population: also which patients it holds.  \\[default: test-set]",
-        show_default=False,
-    ),
-]
-Arm = Annotated[str | None, typer.Option(help="Only this arm.", show_default=False)]
-Structure = Annotated[str | None, typer.Option(help="Only this structure.", show_default=False)]
-TestSet = Annotated[str | None, typer.Option(help="Only this test set, such as cross-validation.", show_default=False)]
-Stratum = Annotated[str | None, typer.Option(help="Only this stratum; all: the whole test set.", show_default=False)]
-Metric = Annotated[
-    str | None, typer.Option(help="By this metric.  \\[default: the study's, else dice]", show_default=False)
-]
-Left = Annotated[
-    int | None, typer.Option(help="Cases that could still be annotated.  \\[default: unknown]", show_default=False)
-]
-PerCase = Annotated[float | None, typer.Option(help="Cost of annotating a case.", show_default=False)]
-PerRound = Annotated[
-    float | None,
-    typer.Option(
-        help="Cost of a round besides its cases (waiting, meetings).  \\[default: weighed as 5 % of annotating "
-        "everything]",
-        show_default=False,
-    ),
-]
-PerPoint = Annotated[
-    float | None,
-    typer.Option(
-        help="What a point (0.01) of score is worth: annotate as long as that pays, instead of to the plateau.",
-        show_default=False,
-    ),
-]
-Unit = Annotated[str | None, typer.Option(help="Unit of the costs.  \\[default: EUR]", show_default=False)]
-Jobs = Annotated[
-    int | None,
-    typer.Option(
-        help="Trainings at the same time.  \\[default: one per core or GPU; on a cluster 256]",
-        show_default=False,
-    ),
-]
-Engine = Annotated[
-    str | None,
-    typer.Option(help="local: this machine; slurm: a cluster.  \\[default: the study's]", show_default=False),
-]
-Device = Annotated[
-    str | None, typer.Option(help="auto, cpu, cuda or mps.  \\[default: the study's]", show_default=False)
-]
 
 
 def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
@@ -201,15 +127,15 @@ def _options(
         os.environ[DEBUG] = "1"
 
 
-@app.command()
+@app.command(cls=Command, epilog="dicecast demo")
 @_guarded
 def demo(
     full: Annotated[
         bool, typer.Option("--full", help="More draws, 2d and 3d_fullres (about 25 minutes on 2 cores).")
     ] = False,
-    folder: Annotated[Path, typer.Option(help="Where the demo study is made; an unfinished one is resumed.")] = Path(
-        "dicecast-demo"
-    ),
+    folder: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the demo study is made; an unfinished one is resumed.")
+    ] = Path("dicecast-demo"),
     jobs: Jobs = None,
     device: Device = None,
 ) -> None:
@@ -219,85 +145,159 @@ def demo(
     run_demo(folder / ("full" if full else "quick"), full=full, jobs=jobs, device=device, console=console())
 
 
-@app.command()
+@app.command(cls=Command, epilog="dicecast init kidney --dataset Dataset100_Kidney --test 50 --configuration 2d")
 @_guarded
 def init(
     study: StudyPath,
-    dataset: Annotated[Path, typer.Option(help="nnU-Net v2 raw dataset folder.", show_default=False)],
+    dataset: Annotated[Path, typer.Option(metavar="DIR", help="nnU-Net v2 raw dataset folder.", show_default=False)],
     settings: Annotated[
         Path | None,
-        typer.Option(help="A study.toml to take the protocol from: studies/protocols/*.toml.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="A study.toml to take all settings from, such as one of studies/protocols.",
+            show_default=False,
+        ),
     ] = None,
     test: Annotated[
         str | None,
         typer.Option(
-            help="Test set: a number of cases, a fraction, ids a,b,c or @file with one id per line.  \\[default: 0.2]",
+            metavar="CASES",
+            help="Test set: a number of cases, a fraction, ids a,b,c or @file with one id per line. \\[default: 0.2]",
             show_default=False,
         ),
     ] = None,
     configuration: Annotated[
         str | None,
         typer.Option(
-            help="nnU-Net configurations, one arm each: 2d,3d_fullres  \\[default: 3d_fullres]", show_default=False
+            metavar="NAMES",
+            help="nnU-Net configurations: 2d,3d_fullres makes two arms, ways of training that are compared. "
+            "\\[default: 3d_fullres]",
+            show_default=False,
         ),
     ] = None,
     sizes: Annotated[
         str | None,
-        typer.Option(help="Sizes trained at round 0.  \\[default: proposed with the draws]", show_default=False),
+        typer.Option(
+            metavar="SIZES",
+            help="Numbers of cases trained on at round 0: 10,20,40. \\[default: proposed with the draws]",
+            show_default=False,
+        ),
     ] = None,
     draws: Annotated[
         str | None,
         typer.Option(
-            help="Draws per size; 3,3,1 gives one number per size.  \\[default: proposed with the sizes, else 3]",
+            metavar="N",
+            help="Draws (repeats with other random cases) per size; 3,3,1 gives one number per size. "
+            "\\[default: proposed with the sizes, else 3]",
             show_default=False,
         ),
     ] = None,
     gpu_hours: Annotated[
-        float | None, typer.Option(help="Hours of training that the proposed pilots may take.", show_default=False)
+        float | None,
+        typer.Option(
+            metavar="HOURS", help="Hours of training that the proposed pilots may take in all.", show_default=False
+        ),
     ] = None,
     seconds_per_iteration: Annotated[
-        float | None, typer.Option(help="As dicecast doctor --benchmark measures it.", show_default=False)
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="Of training, as dicecast doctor --benchmark measures it.", show_default=False
+        ),
     ] = None,
     folds: Annotated[
         int | None,
-        typer.Option(help="Fold models per run.  \\[default: 1, trained on all n cases]", show_default=False),
+        typer.Option(
+            metavar="N",
+            rich_help_panel=FOLDS,
+            help="Fold models per run. \\[default: 1, trained on all n cases]",
+            show_default=False,
+        ),
     ] = None,
     ensemble: Annotated[
         str | None,
         typer.Option(
-            help="Rules for the folds: vote, logits, softmax; the first of several makes the curve.  \\[default: vote]",
+            metavar="RULES",
+            rich_help_panel=FOLDS,
+            help="Rules for the folds: vote, logits, softmax; the first of several makes the curve. \\[default: vote]",
             show_default=False,
         ),
     ] = None,
     cases: Annotated[
         Path | None,
         typer.Option(
-            help="CSV with columns case, patient, ... ; cases of a patient stay on one side.", show_default=False
+            metavar="FILE",
+            help="CSV with columns case, patient, ... ; cases of a patient stay on one side.",
+            show_default=False,
         ),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(help="Seed of the test set, the draws and the trainings.  \\[default: 0]", show_default=False),
+        typer.Option(
+            metavar="N", help="Seed of the test set, the draws and the trainings. \\[default: 0]", show_default=False
+        ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs.  \\[default: nnU-Net's 1000]", show_default=False)] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", rich_help_panel=TRAINING, help="Epochs. \\[default: nnU-Net's 1000]", show_default=False
+        ),
+    ] = None,
     iterations: Annotated[
-        int | None, typer.Option(help="Iterations per epoch.  \\[default: nnU-Net's 250]", show_default=False)
+        int | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=TRAINING,
+            help="Iterations per epoch. \\[default: nnU-Net's 250]",
+            show_default=False,
+        ),
     ] = None,
-    batch: Annotated[int | None, typer.Option(help="Batch size.  \\[default: the plan's]", show_default=False)] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", rich_help_panel=TRAINING, help="Batch size. \\[default: the plan's]", show_default=False
+        ),
+    ] = None,
     features: Annotated[
-        int | None, typer.Option(help="Width of the first network stage.  \\[default: the plan's]", show_default=False)
+        int | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=TRAINING,
+            help="Width of the first network stage. \\[default: the plan's]",
+            show_default=False,
+        ),
     ] = None,
     precision: Annotated[
         str | None,
-        typer.Option(help="bfloat16: faster on CPUs that have it.  \\[default: nnU-Net's own]", show_default=False),
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=TRAINING,
+            help="bfloat16: faster on CPUs that have it. \\[default: nnU-Net's own]",
+            show_default=False,
+        ),
     ] = None,
     optimiser: Annotated[
-        str | None, typer.Option(help="SGD or AdamW.  \\[default: nnU-Net's SGD]", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=TRAINING,
+            help="SGD or AdamW. \\[default: nnU-Net's SGD]",
+            show_default=False,
+        ),
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Initial learning rate.", show_default=False)] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            rich_help_panel=TRAINING,
+            help="Initial learning rate. \\[default: the trainer's]",
+            show_default=False,
+        ),
+    ] = None,
     trainer: Annotated[
         str | None,
         typer.Option(
+            metavar="NAME",
+            rich_help_panel=TRAINING,
             help="A trainer of nnU-Net's by name (nnUNetTrainerNoDA: no augmentation), or file.py:Class.  "
             "\\[default: nnUNetTrainer]",
             show_default=False,
@@ -307,7 +307,7 @@ def init(
         bool | None,
         typer.Option(
             "--schedule-check/--no-schedule-check",
-            help="Also train the smallest and largest size twice as long.  \\[default: yes]",
+            help="Also train the smallest and largest size twice as long. \\[default: yes]",
             show_default=False,
         ),
     ] = None,
@@ -344,7 +344,7 @@ def init(
     console().print(starting.initialise(asked, seconds_per_iteration, console(stderr=True)))
 
 
-@app.command()
+@app.command(cls=Command, epilog="dicecast run kidney")
 @_guarded
 def run(
     study: StudyPath,
@@ -366,23 +366,36 @@ def run(
         bool | None,
         typer.Option(
             "--wait/--no-wait",
-            help="On a cluster: stay until all trainings have ended.  \\[default: submit what is due, exit]",
+            rich_help_panel=CLUSTER,
+            help="On a cluster: stay until all trainings have ended. \\[default: submit what is due, exit]",
             show_default=False,
         ),
     ] = None,
     jobs: Jobs = None,
     device: Device = None,
     gpus: Annotated[
-        str | None, typer.Option(help="GPUs of this machine to use: 0,1  \\[default: all]", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=CLUSTER,
+            help="GPUs of this machine to use: 0,1 \\[default: all]",
+            show_default=False,
+        ),
     ] = None,
     runs_per_gpu: Annotated[
         int | None,
         typer.Option(
-            help="Trainings that share a GPU of this machine.  \\[default: the study's, else 1]", show_default=False
+            metavar="N",
+            rich_help_panel=CLUSTER,
+            help="Trainings that share a GPU of this machine. \\[default: the study's, else 1]",
+            show_default=False,
         ),
     ] = None,
     retry: Annotated[
-        bool, typer.Option("--retry", help="On a cluster: also try runs that were given up after three tries.")
+        bool,
+        typer.Option(
+            "--retry", rich_help_panel=CLUSTER, help="On a cluster: also try runs that were given up after three tries."
+        ),
     ] = False,
     target: Json = None,
 ) -> None:
@@ -400,13 +413,14 @@ def run(
     _show(*commands.run(study, replay, until_all, wanted, wait, console(stderr=True)), target)
 
 
-@app.command("forecast")
+@app.command("forecast", cls=Command, epilog="dicecast forecast scores.csv --at 400,800")
 @_guarded
 def forecast_command(
     source: SourcePath,
-    at: Annotated[str | None, typer.Option(help="Sizes to forecast the score at: 400,800", show_default=False)] = None,
+    at: At = None,
     target_score: Annotated[
-        float | None, typer.Option("--target", help="Score to find the necessary cases for.", show_default=False)
+        float | None,
+        typer.Option("--target", metavar="SCORE", help="Score to find the cases needed for.", show_default=False),
     ] = None,
     stability: Annotated[
         bool, typer.Option("--stability", help="Also refit without the largest 1 and 2 sizes, and show the rounds.")
@@ -420,24 +434,43 @@ def forecast_command(
     scope: Scope = None,
     arm: Arm = None,
     structure: Structure = None,
-    metric: Annotated[
-        str | None, typer.Option(help="Only this metric.  \\[default: those with a curve]", show_default=False)
-    ] = None,
+    metric: OnlyMetric = None,
     test_set: TestSet = None,
     stratum: Stratum = None,
     pooled: Annotated[
-        bool, typer.Option("--pooled", help="Count voxels over all test cases before taking the ratio.")
+        bool,
+        typer.Option(
+            "--pooled", rich_help_panel=WHICH, help="Count voxels over all test cases before taking the ratio."
+        ),
     ] = False,
-    figures: Annotated[Path | None, typer.Option(help="Folder for a figure of each curve.", show_default=False)] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", rich_help_panel=OUTPUT, help="Folder for a figure of each curve.", show_default=False
+        ),
+    ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="For many curves: all by quadrature, no backtest, one line per curve.")
+        bool,
+        typer.Option(
+            "--quick", rich_help_panel=HOW, help="For many curves: all by quadrature, no backtest, one line per curve."
+        ),
     ] = False,
     jobs: Annotated[
-        int | None, typer.Option(help="Processes for --quick.  \\[default: one per core]", show_default=False)
+        int | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=HOW,
+            help="Processes for --quick. \\[default: one per core]",
+            show_default=False,
+        ),
     ] = None,
     forecaster: Annotated[
         str,
-        typer.Option(help="bayes: families of curves; lstm: a small network trained on other curves, for --at."),
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=HOW,
+            help="bayes: families of curves; lstm: a small network trained on other curves, for --at.",
+        ),
     ] = "bayes",
     target: Json = None,
     strict: Strict = False,
@@ -483,32 +516,45 @@ def forecast_command(
     return 3 if strict and cannot_tell else 0
 
 
-@app.command()
+@app.command(cls=Command, epilog="dicecast recommend scores.csv --left 500 --per-case 20 --per-round 300")
 @_guarded
 def recommend(
     source: SourcePath,
     left: Left = None,
-    per_case: Annotated[
-        str | None,
-        typer.Option(help="Cost of annotating a case; per arm: scratch=300,assisted=5", show_default=False),
-    ] = None,
+    per_case: PerCaseByArm = None,
     per_round: PerRound = None,
     per_run: Annotated[
-        float | None, typer.Option(help="Cost of computing a pilot run.  \\[default: 0]", show_default=False)
+        float | None,
+        typer.Option(
+            metavar="AMOUNT",
+            rich_help_panel=COSTS,
+            help="Cost of computing a pilot run. \\[default: 0]",
+            show_default=False,
+        ),
     ] = None,
     unit: Unit = None,
-    budget: Annotated[float | None, typer.Option(help="What is left to spend.", show_default=False)] = None,
-    target_score: Annotated[
-        float | None,
-        typer.Option("--target", help="Score to reach, instead of the plateau.", show_default=False),
-    ] = None,
+    budget: Budget = None,
+    target_score: Target = None,
     per_point: PerPoint = None,
     rounds_left: Annotated[
-        int | None, typer.Option(help="Rounds before the deadline.  \\[default: no deadline]", show_default=False)
+        int | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=COSTS,
+            help="Rounds before the deadline. \\[default: no deadline]",
+            show_default=False,
+        ),
     ] = None,
-    look_ahead: Annotated[int, typer.Option(help="Rounds weighed at a time: 1 or 2.")] = 2,
+    look_ahead: Annotated[
+        int, typer.Option(metavar="N", rich_help_panel=HOW, help="Rounds weighed at a time: 1 or 2.")
+    ] = 2,
     justify: Annotated[
-        bool, typer.Option("--justify", help="Also write the sample size as a paragraph for a protocol or a paper.")
+        bool,
+        typer.Option(
+            "--justify",
+            rich_help_panel=OUTPUT,
+            help="Also write the sample size as a paragraph for a protocol or a paper.",
+        ),
     ] = False,
     level: Level = None,
     eps: Eps = None,
@@ -552,32 +598,46 @@ def recommend(
     return 3 if strict and cannot_tell else 0
 
 
-@app.command("report")
+@app.command("report", cls=Command, epilog="dicecast report scores.csv --left 500 -o report.html")
 @_guarded
 def report_command(
     source: SourcePath,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The page; an earlier one is replaced.")] = Path(
-        "report.html"
-    ),
-    title: Annotated[str | None, typer.Option(help="Its title.  \\[default: the question]", show_default=False)] = None,
-    cases: Annotated[bool, typer.Option("--cases/--no-cases", help="Pictures of test cases, where images are.")] = True,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", rich_help_panel=OUTPUT, help="The page; an earlier one is replaced."
+        ),
+    ] = Path("report.html"),
+    title: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            rich_help_panel=OUTPUT,
+            help="Title of the page. \\[default: the question]",
+            show_default=False,
+        ),
+    ] = None,
+    cases: Annotated[
+        bool,
+        typer.Option("--cases/--no-cases", rich_help_panel=OUTPUT, help="Pictures of test cases, where images are."),
+    ] = True,
     figures: Annotated[
-        Path | None, typer.Option(help="Folder for every figure as PNG, SVG and PDF.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            rich_help_panel=OUTPUT,
+            help="Folder for every figure as PNG, SVG and PDF.",
+            show_default=False,
+        ),
     ] = None,
     left: Left = None,
-    per_case: Annotated[
-        str | None,
-        typer.Option(help="Cost of annotating a case; per arm: scratch=300,assisted=5", show_default=False),
-    ] = None,
+    per_case: PerCaseByArm = None,
     per_round: PerRound = None,
     unit: Unit = None,
-    budget: Annotated[float | None, typer.Option(help="What is left to spend.", show_default=False)] = None,
-    target_score: Annotated[
-        float | None,
-        typer.Option("--target", help="Score to reach, instead of the plateau.", show_default=False),
-    ] = None,
+    budget: Budget = None,
+    target_score: Target = None,
     per_point: PerPoint = None,
-    at: Annotated[str | None, typer.Option(help="Sizes to forecast the score at: 400,800", show_default=False)] = None,
+    at: At = None,
     level: Level = None,
     eps: Eps = None,
     seed: Seed = None,
@@ -627,53 +687,99 @@ def report_command(
     return 3 if strict and cannot_tell else 0
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    epilog="dicecast simulate --start 30 --score 0.65:0.75 \\\n    --ceiling 0.85:0.92 --plateau 150:600 --reach 800",
+)
 @_guarded
 def simulate(
     source: Annotated[
         Path | None,
         typer.Argument(
+            metavar="SOURCE",
             help="Study folder, scores CSV or folder of nnU-Net results; without it a guess is needed.",
             show_default=False,
         ),
     ] = None,
-    start: Annotated[int | None, typer.Option(help="Guess: cases annotated at the start.", show_default=False)] = None,
+    start: Annotated[
+        int | None,
+        typer.Option(metavar="CASES", rich_help_panel=GUESS, help="Cases annotated at the start.", show_default=False),
+    ] = None,
     score: Annotated[
-        str | None, typer.Option(help="Guess: score with them, a number or a range 0.65:0.75.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="SCORE",
+            rich_help_panel=GUESS,
+            help="Score with them, a number or a range 0.65:0.75.",
+            show_default=False,
+        ),
     ] = None,
     ceiling: Annotated[
-        str | None, typer.Option(help="Guess: score with endless cases, 0.85:0.92.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="SCORE",
+            rich_help_panel=GUESS,
+            help="Score with endless cases, 0.85:0.92.",
+            show_default=False,
+        ),
     ] = None,
     plateau: Annotated[
-        str | None, typer.Option(help="Guess: cases from which more add little, 150:600.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="CASES",
+            rich_help_panel=GUESS,
+            help="Cases from which more add little, 150:600.",
+            show_default=False,
+        ),
     ] = None,
     run_sd: Annotated[
-        float | None, typer.Option(help="Guess: SD of a single run's score at the start.  \\[default: 0.01]")
+        float | None,
+        typer.Option(
+            metavar="SCORE",
+            rich_help_panel=GUESS,
+            help="SD of a single run's score at the start. \\[default: 0.01]",
+        ),
     ] = None,
     reach: Reach = None,
-    target_score: Annotated[
-        float | None, typer.Option("--target", help="Score to reach, instead of the plateau.", show_default=False)
-    ] = None,
+    target_score: Target = None,
     per_point: PerPoint = None,
     per_case: PerCase = None,
     per_round: PerRound = None,
     unit: Unit = None,
     budgets: Annotated[
-        str | None, typer.Option("--budget", help="One budget or several: 2000,4000,8000", show_default=False)
+        str | None,
+        typer.Option(
+            "--budget",
+            metavar="AMOUNTS",
+            rich_help_panel=COSTS,
+            help="One budget or several: 2000,4000,8000",
+            show_default=False,
+        ),
     ] = None,
-    rounds: Annotated[int, typer.Option(help="Most rounds of a campaign.")] = 6,
-    draws: Annotated[int, typer.Option(help="Draws trained at every size.")] = 3,
-    campaigns: Annotated[int, typer.Option(help="Campaigns to play.")] = 100,
-    compare: Annotated[bool, typer.Option("--compare", help="Also play simple rules on the same curves.")] = False,
+    rounds: Annotated[int, typer.Option(metavar="N", rich_help_panel=HOW, help="Most rounds of a campaign.")] = 6,
+    draws: Annotated[int, typer.Option(metavar="N", rich_help_panel=HOW, help="Draws trained at every size.")] = 3,
+    campaigns: Annotated[int, typer.Option(metavar="N", rich_help_panel=HOW, help="Campaigns to play.")] = 100,
+    compare: Annotated[
+        bool, typer.Option("--compare", rich_help_panel=HOW, help="Also play simple rules on the same curves.")
+    ] = False,
     level: Level = None,
     eps: Eps = None,
     seed: Seed = None,
     arm: Arm = None,
     structure: Structure = None,
     figure: Annotated[
-        Path | None, typer.Option(help="Write a figure: FIGURE.svg, .png and .pdf.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FIGURE",
+            rich_help_panel=OUTPUT,
+            help="Write a figure: FIGURE.svg, .png and .pdf.",
+            show_default=False,
+        ),
     ] = None,
-    jobs: Annotated[int | None, typer.Option(help="Processes.  \\[default: one per core]", show_default=False)] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(metavar="N", rich_help_panel=HOW, help="Processes. \\[default: one per core]", show_default=False),
+    ] = None,
     target: Json = None,
 ) -> None:
     """Play the campaign on paper: rounds, cases, cost and chance of success, from a guess or from first scores."""
@@ -695,24 +801,31 @@ def simulate(
     _show(*commands.simulate(source, guess, wishes, reach, campaigns, wanted), target)
 
 
-@app.command()
+@app.command(cls=Command, epilog="dicecast compare ct=ct.csv mr=mr.csv")
 @_guarded
 def compare(
     sources: Annotated[
         list[str],
         typer.Argument(
+            metavar="SOURCES",
             help="Studies, scores CSVs or folders of nnU-Net results; of several, each may be NAME=PATH.",
             show_default=False,
         ),
     ],
     arms: Annotated[
         str | None,
-        typer.Option(help="Arms to compare, the reference first: 2d,3d_fullres  \\[default: all]", show_default=False),
+        typer.Option(
+            metavar="NAMES",
+            rich_help_panel=WHICH,
+            help="Arms to compare, the reference first: 2d,3d_fullres \\[default: all]",
+            show_default=False,
+        ),
     ] = None,
     at: Annotated[
         str | None,
         typer.Option(
-            help="Cases to compare at, up to 4 x the largest size: 100,200  \\[default: annotated now, twice as many, "
+            metavar="SIZES",
+            help="Cases to compare at, up to 4 x the largest size: 100,200 \\[default: annotated now, twice as many, "
             "all]",
             show_default=False,
         ),
@@ -720,20 +833,29 @@ def compare(
     per_case: Annotated[
         str | None,
         typer.Option(
-            help="Cost of annotating a case, of every arm or arm=number,arm=number.  \\[default: the study's]",
+            metavar="AMOUNT",
+            rich_help_panel=COSTS,
+            help="Cost of annotating a case, of every arm or arm=number,arm=number. \\[default: the study's]",
             show_default=False,
         ),
     ] = None,
     per_run: Annotated[
         str | None,
         typer.Option(
-            help="Cost of training once, likewise.  \\[default: what the study's runs took, at its per_gpu_hour]",
+            metavar="AMOUNT",
+            rich_help_panel=COSTS,
+            help="Cost of training once, likewise. \\[default: what the study's runs took, at its per_gpu_hour]",
             show_default=False,
         ),
     ] = None,
     spend: Annotated[
         str | None,
-        typer.Option(help="What may be spent from now on, to compare at the same cost: 1000,4000", show_default=False),
+        typer.Option(
+            metavar="AMOUNTS",
+            rich_help_panel=COSTS,
+            help="What may be spent from now on, to compare at the same cost: 1000,4000",
+            show_default=False,
+        ),
     ] = None,
     unit: Unit = None,
     level: Level = None,
@@ -744,22 +866,25 @@ def compare(
     family: Family = None,
     scope: Scope = None,
     structure: Structure = None,
-    metric: Annotated[
-        str | None, typer.Option(help="Only this metric.  \\[default: those with a curve]", show_default=False)
-    ] = None,
+    metric: OnlyMetric = None,
     test_set: TestSet = None,
     stratum: Stratum = None,
     figures: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Also draw the comparison, as SVG, PNG and PDF.", show_default=False),
+        typer.Option(
+            rich_help_panel=OUTPUT,
+            metavar="DIR",
+            help="Also draw the comparison, as SVG, PNG and PDF.",
+            show_default=False,
+        ),
     ] = None,
     target: Json = None,
     strict: Strict = False,
 ) -> int:
     """Compare arms or studies (2D vs 3D, CT vs MR, ...): which reaches more, which needs fewer cases, which to run.
 
-    RUN names the arm that is the best with a probability of at least 0.8 in the last line: at the most cases,
-    or for the most money where costs are known (all costs in one unit).
+    RUN, in the last line, names the arm that is the best with a probability of at least 0.8: at the most cases, or for
+    the most money where costs are known (all costs in one unit).
     """
     from .adapters.compare_command import Terms
     from .adapters.compare_command import compare as compare_sources
@@ -785,7 +910,7 @@ def compare(
     return 3 if strict and cannot_tell else 0
 
 
-@app.command("agreement")
+@app.command("agreement", cls=Command, epilog="dicecast agreement kidney --structure tumour")
 @_guarded
 def agreement_command(
     source: SourcePath,
@@ -793,19 +918,39 @@ def agreement_command(
     structure: Structure = None,
     n: Annotated[
         int | None,
-        typer.Option("--n", help="Annotated cases used.  \\[default: the most of each arm]", show_default=False),
+        typer.Option(
+            "--n",
+            metavar="CASES",
+            rich_help_panel=WHICH,
+            help="Annotated cases used. \\[default: the most of each arm]",
+            show_default=False,
+        ),
     ] = None,
     draw: Annotated[
-        int | None, typer.Option(help="A single draw.  \\[default: averaged over draws]", show_default=False)
+        int | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=WHICH,
+            help="A single draw. \\[default: averaged over draws]",
+            show_default=False,
+        ),
     ] = None,
     test_set: TestSet = None,
     stratum: Stratum = None,
     metric: Annotated[
         str | None,
-        typer.Option(help="What sizes and annotators are compared by.  \\[default: dice]", show_default=False),
+        typer.Option(
+            metavar="NAME", help="What sizes and annotators are compared by. \\[default: dice]", show_default=False
+        ),
     ] = None,
     figures: Annotated[
-        Path | None, typer.Option(help="Also write figures (SVG, PNG and PDF) into this folder.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            rich_help_panel=OUTPUT,
+            help="Also write figures (SVG, PNG and PDF) into this folder.",
+            show_default=False,
+        ),
     ] = None,
     target: Json = None,
 ) -> None:
@@ -817,7 +962,7 @@ def agreement_command(
     _show(*agreement(source, wishes, n, draw, figures, console(stderr=True)), target)
 
 
-@app.command()
+@app.command(cls=Command, epilog="dicecast status kidney --watch")
 @_guarded
 def status(
     study: StudyPath,
@@ -837,7 +982,7 @@ def status(
     _show(*study_commands.status(study), target)
 
 
-@app.command()
+@app.command(cls=Command, epilog="dicecast cancel kidney")
 @_guarded
 def cancel(study: StudyPath, target: Json = None) -> None:
     """Stop the study's trainings, here or on a cluster. What was trained is kept; run goes on from there."""
@@ -850,7 +995,9 @@ def cancel(study: StudyPath, target: Json = None) -> None:
 @_guarded
 def work(
     study: StudyPath,
-    run: Annotated[str, typer.Argument(help="Run folder within the study, or preparation.", show_default=False)],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="Run folder within the study, or preparation.", show_default=False)
+    ],
 ) -> int:
     """Do one run of a study, or prepare it: what a job of a cluster calls."""
     from .adapters.work import work
@@ -858,11 +1005,11 @@ def work(
     return work(study, run)
 
 
-@app.command()
+@app.command(cls=Command, epilog="dicecast doctor --dataset Dataset100_Kidney --benchmark")
 @_guarded
 def doctor(
     dataset: Annotated[
-        Path | None, typer.Option(help="Also check this nnU-Net raw dataset.", show_default=False)
+        Path | None, typer.Option(metavar="DIR", help="Also check this nnU-Net raw dataset.", show_default=False)
     ] = None,
     benchmark: Annotated[
         bool, typer.Option("--benchmark", help="Also time training iterations here (about a minute).")
@@ -877,22 +1024,26 @@ def doctor(
     return 0 if usable else InputError.exit_code
 
 
-@app.command()
+@app.command(cls=Command, epilog="dicecast example phantom Dataset900_Phantom --cases 60")
 @_guarded
 def example(
     name: Annotated[
         str,
         typer.Argument(
+            metavar="NAME",
             help="phantom: a generated CT phantom; healthy: the same without tumours; hippocampus: real MR volumes, "
             "downloaded.",
             show_default=False,
         ),
     ],
-    folder: Annotated[Path, typer.Argument(help="New dataset folder.", show_default=False)],
-    cases: Annotated[int, typer.Option(help="Number of generated cases.", min=1)] = 40,
-    seed: Annotated[int, typer.Option(help="Seed; a case depends on the seed and its number only.")] = 0,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New dataset folder.", show_default=False)],
+    cases: Annotated[int, typer.Option(metavar="N", help="Number of generated cases.", min=1)] = 40,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed; a case depends on the seed and its number only.")] = 0,
     archive: Annotated[
-        Path | None, typer.Option(help="Task04_Hippocampus.tar, where it was downloaded already.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Task04_Hippocampus.tar, where it was downloaded already.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Write or fetch an example dataset in nnU-Net raw layout."""
@@ -901,11 +1052,14 @@ def example(
     console().print(data_commands.example(name, folder, cases, seed, archive))
 
 
-@app.command()
+@app.command(cls=Command, epilog="dicecast convert Task04_Hippocampus Dataset004_Hippocampus")
 @_guarded
 def convert(
-    task: Annotated[Path, typer.Argument(help="Folder of a Decathlon (MSD) task, such as Task04.", show_default=False)],
-    folder: Annotated[Path, typer.Argument(help="New dataset folder.", show_default=False)],
+    task: Annotated[
+        Path,
+        typer.Argument(metavar="TASK", help="Folder of a Decathlon (MSD) task, such as Task04.", show_default=False),
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New dataset folder.", show_default=False)],
 ) -> None:
     """Convert a Medical Segmentation Decathlon task to nnU-Net raw layout, by nnU-Net's own tool."""
     from .adapters import data_commands
@@ -913,23 +1067,32 @@ def convert(
     console().print(data_commands.convert(task, folder))
 
 
-@app.command("import")
+@app.command("import", cls=Command, epilog="dicecast import Trainer__Plans__2d_n50 Trainer__Plans__2d_n100 --n 50,100")
 @_guarded
 def import_command(
     folders: Annotated[
         list[Path],
-        typer.Argument(help="Trained models, folders of predictions, or parents of them.", show_default=False),
+        typer.Argument(
+            metavar="FOLDERS", help="Trained models, folders of predictions, or parents of them.", show_default=False
+        ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Scores CSV to write.")] = Path("scores.csv"),
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Scores CSV to write.")] = Path(
+        "scores.csv"
+    ),
     n: Annotated[
         str | None,
-        typer.Option("--n", help="Annotated cases of each result, in order: 50,100.  \\[default: from the splits]"),
+        typer.Option(
+            "--n",
+            metavar="CASES",
+            help="Annotated cases of each result, in order: 50,100. \\[default: from the splits]",
+        ),
     ] = None,
     arms: Annotated[
-        str | None, typer.Option(help="Name of every result's arm, or one for all.", show_default=False)
+        str | None,
+        typer.Option(metavar="NAMES", help="Name of every result's arm, or one for all.", show_default=False),
     ] = None,
     dataset_json: Annotated[
-        Path | None, typer.Option(help="dataset.json that names the labels.", show_default=False)
+        Path | None, typer.Option(metavar="FILE", help="dataset.json that names the labels.", show_default=False)
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
 ) -> None:

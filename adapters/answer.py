@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from .. import __version__
 from ..forecast.across_test_sets import AcrossTestSets, across_test_sets
@@ -23,7 +22,7 @@ from ..forecast.stability import DropLargest, drop_largest
 from .agreement import Agreement, agreements
 from .arm_sources import arms_of_source
 from .conclusion import Asked, Round, conclude, costs_now, recommendation_document
-from .decisions import PARTIAL, check_arms, check_numbers, costs_of, decide, deciding_curves
+from .decisions import PARTIAL, check_arms, check_numbers, costs_of, decide
 from .sources import Source, Wishes, read_source
 
 MOST_FULL = 12
@@ -45,21 +44,21 @@ class Answer:
     decision: Recommendation
     each: list[Recommendation]
     justification: str
-    cases: list[str]
-    """To annotate next, where the study lists some."""
     costs: Mapping[str, Costs]
     """By arm."""
-    comparisons: list[Comparison]
-    """Arms against each other; empty with one arm."""
-    across: list[AcrossTestSets]
-    dropped: Mapping[str, DropLargest]
-    """Refits of the curve that decides without its largest sizes, by its name."""
-    agreements: list[Agreement]
-    """Case by case, where there are scores of cases."""
-    not_case_by_case: str | None
-    """Why there are none."""
-    round: Round | None
+    cases: list[str] = field(default_factory=list)
+    """To annotate next, where the study lists some."""
+    round: Round | None = None
     """What a study adds: history, promises, schedule check, false positives."""
+    comparisons: list[Comparison] = field(default_factory=list)
+    """Arms against each other; empty with one arm."""
+    across: list[AcrossTestSets] = field(default_factory=list)
+    dropped: Mapping[str, DropLargest] = field(default_factory=dict)
+    """Refits of the curve that decides without its largest sizes, by its name."""
+    agreements: list[Agreement] = field(default_factory=list)
+    """Case by case, where there are scores of cases."""
+    not_case_by_case: str | None = None
+    """Why there are none."""
 
     @property
     def partial(self) -> str | None:
@@ -72,7 +71,7 @@ class Answer:
         return next(one for one in self.forecasts if one.curve.name == self.decision.curve)
 
 
-def answer(path: Path, wishes: Wishes, asked: Asked, step: Step) -> Answer:
+def answer_of_source(path: Path, wishes: Wishes, asked: Asked, step: Step) -> Answer:
     """Work out everything that is known of a source.
 
     Args:
@@ -87,26 +86,17 @@ def answer(path: Path, wishes: Wishes, asked: Asked, step: Step) -> Answer:
     check_numbers(asked)
     step("reading scores")
     source = read_source(path, dataclasses.replace(wishes, left=asked.left))
-    check_arms(asked, source.curves)
+    check_arms(asked, source.deciding)
     step("forecasting")
-    if source.study is not None and wishes.plain:
-        return answer_of_round(path, source, conclude(source.study, source.question, asked), asked, step)
+    if source.study is not None and wishes.by_own_rules:
+        found = conclude(source.study, source.question, asked, arm=wishes.arm, structure=wishes.structure)
+        return answer_of_round(path, source, found, asked, step, wishes)
     _check_names(source)
-    metric = wishes.metric or ("dice" if source.study is None else source.study.settings.scores.curve_metrics[0])
-    deciding = deciding_curves(source.curves, metric)
-    forecasts = []
-    for i, curve in enumerate(deciding):
-        step(f"forecasting {curve.name}")
-        forecasts.append(forecast_curve(curve, source.question, quick=i >= MOST_FULL, draws=DRAWS))
-    names = {curve.name for curve in deciding}
-    others: list[Forecast] = []
-    for curve in (one for one in source.curves if one.name not in names):
-        step(f"forecasting {curve.name} (curve {len(deciding) + len(others) + 1} of {len(source.curves)})")
-        others.append(forecast_curve(curve, source.question, quick=True))
+    forecasts, others = _forecasts(source, step)
     decision, each = decide(forecasts, asked)
     leading = next(one for one in forecasts if one.curve.name == decision.curve)
-    arms = {curve.arm: curve for curve in deciding}
-    return Answer(
+    arms = {curve.arm: curve for curve in source.deciding}
+    decided = Answer(
         path=path,
         source=source,
         forecasts=forecasts,
@@ -114,12 +104,24 @@ def answer(path: Path, wishes: Wishes, asked: Asked, step: Step) -> Answer:
         decision=decision,
         each=each,
         justification=justification(leading, decision, __version__),
-        cases=[],
         costs={arm: costs_of(curve, len(arms), asked) for arm, curve in arms.items()},
-        round=None,
-        **_case_by_case(path, wishes),
-        **_beside(source, forecasts, decision, asked, step),
     )
+    return _with_the_rest(decided, asked, step, wishes)
+
+
+def _forecasts(source: Source, step: Step) -> tuple[list[Forecast], list[Forecast]]:
+    """Of the curves that decide, and of the others."""
+    forecasts: list[Forecast] = []
+    for curve in source.deciding:
+        step(f"forecasting {curve.name}")
+        quick = len(forecasts) >= MOST_FULL
+        forecasts.append(forecast_curve(curve, source.question, quick=quick, draws=DRAWS))
+    names = {curve.name for curve in source.deciding}
+    others: list[Forecast] = []
+    for curve in (one for one in source.curves if one.name not in names):
+        step(f"forecasting {curve.name} (curve {len(names) + len(others) + 1} of {len(source.curves)})")
+        others.append(forecast_curve(curve, source.question, quick=True))
+    return forecasts, others
 
 
 def _check_names(source: Source) -> None:
@@ -134,11 +136,13 @@ def _check_names(source: Source) -> None:
         )
 
 
-def answer_of_round(path: Path, source: Source, found: Round, asked: Asked, step: Step) -> Answer:
+def answer_of_round(
+    path: Path, source: Source, found: Round, asked: Asked, step: Step, wishes: Wishes | None = None
+) -> Answer:
     """What a study's round says, and what is known beside it."""
     document = recommendation_document(found)
     arms = dict.fromkeys(forecast.curve.arm for forecast in found.forecasts)
-    return Answer(
+    decided = Answer(
         path=path,
         source=source,
         forecasts=found.forecasts,
@@ -149,27 +153,30 @@ def answer_of_round(path: Path, source: Source, found: Round, asked: Asked, step
         cases=document["cases"],
         costs={arm: costs_now(found.study, arm, asked) for arm in arms},
         round=found,
-        **_case_by_case(path, Wishes()),
-        **_beside(source, found.forecasts, found.recommendation, asked, step),
     )
+    return _with_the_rest(decided, asked, step, wishes or Wishes())
 
 
-def _beside(
-    source: Source, forecasts: Sequence[Forecast], decision: Recommendation, asked: Asked, step: Step
-) -> dict[str, Any]:
-    """What is worked out the same way for every source."""
-    curves = [forecast.curve for forecast in forecasts]
+def _with_the_rest(decided: Answer, asked: Asked, step: Step, wishes: Wishes) -> Answer:
+    """A decision with what is worked out the same way for every source."""
+    curves, question = [forecast.curve for forecast in decided.forecasts], decided.source.question
     comparisons: list[Comparison] = []
     if len({curve.arm for curve in curves}) > 1:
         step("comparing arms")
-        comparisons = _compared(source, curves, asked)
+        comparisons = _compared(decided.source, curves, asked)
     step("refitting without the largest sizes")
-    able = [one for one in forecasts if one.curve.name == decision.curve and len(one.curve.sizes) > FEWEST_SIZES]
-    return {
-        "comparisons": comparisons,
-        "across": across_test_sets(source.curves, source.question),
-        "dropped": {one.curve.name: drop_largest(one.curve, source.question) for one in able},
-    }
+    deciding, dropped = decided.deciding.curve, {}
+    if len(deciding.sizes) > FEWEST_SIZES:
+        dropped[deciding.name] = drop_largest(deciding, question)
+    agreeing, not_case_by_case = _case_by_case(decided.path, wishes)
+    return dataclasses.replace(
+        decided,
+        comparisons=comparisons,
+        across=across_test_sets(decided.source.curves, question),
+        dropped=dropped,
+        agreements=agreeing,
+        not_case_by_case=not_case_by_case,
+    )
 
 
 def _compared(source: Source, curves: Sequence[Curve], asked: Asked) -> list[Comparison]:
@@ -184,13 +191,9 @@ def _compared(source: Source, curves: Sequence[Curve], asked: Asked) -> list[Com
     return compare_curves(curves, question, costs=costs, unit=asked.unit or read.unit)
 
 
-def _case_by_case(path: Path, wishes: Wishes) -> dict[str, Any]:
+def _case_by_case(path: Path, wishes: Wishes) -> tuple[list[Agreement], str | None]:
     """Agreement with the reference; why not, where scores came averaged."""
     try:
-        found = agreements(path, dataclasses.replace(wishes, metric=None, level=None))
-        return {"agreements": found.found, "not_case_by_case": None}
+        return agreements(path, dataclasses.replace(wishes, metric=None, level=None)).found, None
     except InputError as error:
-        return {
-            "agreements": [],
-            "not_case_by_case": f"Nothing is said case by case: {str(error).removeprefix(f'{path}: ')}",
-        }
+        return [], f"Nothing is said case by case: {str(error).removeprefix(f'{path}: ')}"

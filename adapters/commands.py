@@ -21,6 +21,7 @@ from ..forecast.goal import PLATEAU, TARGET, VALUE, Goal
 from ..forecast.guess import Guess, truths_of
 from ..forecast.justification import justification
 from ..forecast.quadrature import DRAWS, quadrature
+from ..forecast.recommendation import Recommendation
 from ..forecast.simulation import Terms, Truth
 from ..forecast.stability import DropLargest, drop_largest
 from . import conclusion
@@ -35,6 +36,7 @@ from .parallel import mapped
 from .places import Wanted as Wanted
 from .progress import run_display
 from .protocol import protocol_words
+from .report_tables.study import promises_table, rounds_table, schedule_table
 from .simulate import Simulated as Simulated
 from .simulate import simulate as run_simulation
 from .sources import Wishes as Wishes
@@ -43,8 +45,8 @@ from .study import open_study
 from .tables import write_csv
 from .terminal.curves_report import others_table, quick_report
 from .terminal.forecast_report import forecast_report, stability_report
-from .terminal.round_report import history_table, promises_table, recommendation_panel, round_report, schedule_table
-from .terminal.screen import DOUBT, as_text, warning
+from .terminal.round_report import recommendation_panel, round_report
+from .terminal.screen import DOUBT, as_text, shown, warning
 
 Answer = tuple[RenderableType, Any]
 UNTOLD = ("too_few_sizes", "ill_behaved", "families_disagree")
@@ -161,7 +163,9 @@ def forecast(
     """
     read = read_source(source, wishes)
     question = read.question
-    result = conclude(read.study, question=question) if read.study is not None and wishes.plain else None
+    result = None
+    if read.study is not None and wishes.by_own_rules:
+        result = conclude(read.study, question, arm=wishes.arm, structure=wishes.structure)
     forecasts = result.forecasts if result else [forecast_curve(curve, question) for curve in read.curves]
     document = forecast_document(forecasts, question, __version__)
     parts: list[RenderableType] = []
@@ -173,9 +177,9 @@ def forecast(
             parts.append(stability_report(dropped, question.level))
             entry["stability"] = _stability(dropped)
         if stability and result and len(result.history[i]) > 1:
-            parts += [history_table(result.history[i]), Text("")]
+            parts += [shown(rounds_table({found.curve.name: result.history[i]})), Text("")]
     if result and result.schedule:
-        parts += [schedule_table(result.schedule, question.eps), Text("")]
+        parts += [shown(schedule_table(result.schedule, question.eps)), Text("")]
     if result and result.others:
         entries = [curve_document(one) for one in result.others]
         document["curves"] += entries
@@ -201,29 +205,41 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
         Report, document, and whether the answer is CANNOT TELL.
     """
     check_numbers(asked)
-    read = read_source(source, dataclasses.replace(wishes, left=asked.left, deciding=True))
-    check_arms(asked, read.curves)
-    if read.study is not None and wishes.plain:
-        result = conclude(read.study, question=read.question, asked=asked, quick=True)
+    read = read_source(source, dataclasses.replace(wishes, left=asked.left))
+    check_arms(asked, read.deciding)
+    if read.study is not None and wishes.by_own_rules:
+        result = conclude(read.study, read.question, asked, quick=True, arm=wishes.arm, structure=wishes.structure)
         forecasts, decision, each = result.forecasts, result.recommendation, result.each
         answer = conclusion.recommendation_document(result)
-        kept = result.outcomes
+        kept = dict(zip((one.curve.name for one in forecasts), result.outcomes, strict=True))
     else:
-        forecasts = [forecast_curve(curve, read.question, quick=True, draws=DRAWS) for curve in read.curves]
+        forecasts = [forecast_curve(curve, read.question, quick=True, draws=DRAWS) for curve in read.deciding]
         decision, each = decide(forecasts, asked)
         deciding = next(one for one in forecasts if one.curve.name == decision.curve)
         answer = {**decision.document(), "justification": justification(deciding, decision, __version__)}
-        kept = []
+        kept = {}
     document = {"dicecast": __version__, **answer, "curves": [one.document() for one in each]}
     parts = [recommendation_panel(decision, each, answer.get("cases", []))]
     parts += [warning(f"{one.curve.name}: {words}.") for one in forecasts if one.falls for words in one.messages]
-    if read.study is not None and not wishes.plain:
+    if read.study is not None and not wishes.by_own_rules:
         parts.append(Text(PARTIAL, DOUBT))
-    if any(kept):
-        parts.append(promises_table([f.curve.name for f in result.forecasts], kept))
+    parts += [Text(words, "dim") for words in [*_reach_words(decision, read.question), *read.notes]]
+    if any(kept.values()):
+        parts.append(shown(promises_table(kept)))
     if justify:
         parts += [Text("Sample size justification", "bold"), Text(answer["justification"])]
     return Group(*parts), document, decision.code == "cannot_tell"
+
+
+def _reach_words(decision: Recommendation, question: Question) -> list[str]:
+    """Why it is decided for so many cases and no others, where nobody said how many there are."""
+    n_max = decision.evidence.get("n_max")
+    if n_max is None or decision.evidence["left"] is not None or question.reach is not None:
+        return []
+    return [
+        f"How many cases there are was not said: looked as far as these pilots can tell, {n_max} cases in all. Say how "
+        "many could still be annotated with --left."
+    ]
 
 
 def numbers_by_arm(text: str | None, option: str) -> dict[str, float]:
@@ -320,8 +336,8 @@ def terms_of(
 
 
 def _truths_of_source(source: Path, wishes: Wishes, reach: int | None, count: int, seed: int) -> list[Truth]:
-    read = read_source(source, dataclasses.replace(wishes, seed=seed, deciding=True))
-    curves = [curve for curve in read.curves if len(curve.sizes) >= FEWEST_SIZES]
+    read = read_source(source, dataclasses.replace(wishes, seed=seed))
+    curves = [curve for curve in read.deciding if len(curve.sizes) >= FEWEST_SIZES]
     if len(curves) != 1:
         names = ", ".join(curve.name for curve in curves) or "none with three sizes"
         raise InputError(f"{source}: one curve must be chosen with --arm and --structure, found {names}.")

@@ -92,6 +92,8 @@ def conclude(
     *,
     replay: bool = False,
     quick: bool = False,
+    arm: str | None = None,
+    structure: str | None = None,
 ) -> Round:
     """Forecast and recommend from the runs that are complete.
 
@@ -101,6 +103,8 @@ def conclude(
         asked: What differs from the study's own settings.
         replay: Whether the study is being replayed; once it was, it is.
         quick: Only what the decision needs; it is the same.
+        arm: The only arm to decide about; all without.
+        structure: The only structure to decide about; all without.
 
     Raises:
         InputError: No run is complete, or no structure is left to decide by.
@@ -108,14 +112,14 @@ def conclude(
     number = len(study.batches) - 1
     question = question or study_question(study)
     sizes, scores = study.pool_sizes, study_scores(study)
-    chosen = curve_scores(study, scores)
+    chosen = _of(curve_scores(study, scores), arm, structure)
     curves = [] if chosen.empty else curves_from_scores(chosen, n_annotated=sizes[-1], pool=sizes)
     deciding, others = _parted(study, curves)
     forecasts = [forecast_curve(curve, question, quick=quick, draws=DRAWS) for curve in deciding]
     rounds = read_rounds(study)
     earlier = [document for document in rounds if document["round"] < number]
     history = [[*_history(earlier, forecast), *_summary(number, forecast)] for forecast in forecasts]
-    schedule = schedule_checks(study)
+    schedule = [one for one in schedule_checks(study) if arm in (None, one.arm) and structure in (None, one.structure)]
     replay = replay or any(document["replay"] for document in rounds)
     listed = any(document["recommendation"].get("evidence", {}).get("left") is not None for document in earlier)
     situations = [
@@ -141,9 +145,16 @@ def conclude(
         history=history,
         outcomes=[outcomes(one.curve, question, _promised(earlier, one.curve.name)) for one in forecasts],
         schedule=schedule,
-        absent=false_positives(scores),
+        absent=false_positives(_of(scores, arm, structure)),
         replay=replay,
     )
+
+
+def _of(scores: pd.DataFrame, arm: str | None, structure: str | None) -> pd.DataFrame:
+    """The scores of an arm and of a structure, where one is named."""
+    for column, wanted in (("arm", arm), ("structure", structure)):
+        scores = scores if wanted is None else scores[scores[column] == wanted]
+    return scores
 
 
 def _parted(study: Study, curves: Sequence[Curve]) -> tuple[list[Curve], list[Curve]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,17 +13,20 @@ import pandas as pd
 from ..forecast.curve import Curve, curves_from_scores, not_forecast
 from ..forecast.errors import InputError
 from ..forecast.forecast import Question
-from ..forecast.scores import CROSS_VALIDATION, TEXT_DEFAULTS
+from ..forecast.scores import CROSS_VALIDATION
 from .conclusion import study_question
+from .decisions import deciding_curves
 from .nnunet.results import read_results
 from .pooling import pooled_scores
 from .run_scores import study_scores
 from .study import Study, open_study
-from .tables import read_scores
+from .tables import noted_scores
 
 Number = TypeVar("Number", int, float, int | None)
 COLUMNS = ("arm", "structure", "metric", "test_set", "stratum")
 """What curves may be chosen by."""
+CLOSE = 0.75
+"""Likeness of two names, 0 to 1, from which one may be meant by the other."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,12 @@ class Wishes:
     test_set: str | None = None
     stratum: str | None = None
     pooled: bool = False
-    deciding: bool = False
-    """Only the curves a decision is made by: the first metric, the test set, all of it, unless wished otherwise."""
 
     @property
-    def plain(self) -> bool:
-        """Whether a study is asked about as it is, with every curve and its own number of annotated cases."""
-        return self.annotated is None and not self.pooled and all(getattr(self, name) is None for name in COLUMNS)
+    def by_own_rules(self) -> bool:
+        """Whether a study can answer with its own goals, rounds and promises: about curves that it decides by."""
+        others = (self.annotated, self.metric, self.test_set, self.stratum)
+        return not self.pooled and all(one is None for one in others)
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Source:
     scores: pd.DataFrame
     """The scores the curves are made of."""
     curves: list[Curve]
+    deciding: list[Curve]
+    """Those that a decision is made by."""
     question: Question
     study: Study | None
     not_forecast: list[str]
@@ -83,7 +88,8 @@ def read_source(source: Path, wishes: Wishes) -> Source:
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     question = question_of(curves, Question() if study is None else study_question(study), wishes)
-    return Source(scores, curves, question, study, not_forecast(scores), notes)
+    metric = wishes.metric or ("dice" if study is None else study.settings.scores.curve_metrics[0])
+    return Source(scores, curves, deciding_curves(curves, metric), question, study, not_forecast(scores), notes)
 
 
 def source_scores(source: Path) -> tuple[pd.DataFrame, Study | None, list[str]]:
@@ -93,7 +99,8 @@ def source_scores(source: Path) -> tuple[pd.DataFrame, Study | None, list[str]]:
         InputError: Neither a study, nor nnU-Net results, nor a readable scores CSV.
     """
     if not source.is_dir():
-        return read_scores(source), None, []
+        scores, notes = noted_scores(source)
+        return scores, None, notes
     if (source / "study.toml").exists():
         study = open_study(source)
         return study_scores(study), study, []
@@ -121,15 +128,11 @@ def _chosen(scores: pd.DataFrame, wishes: Wishes, study: Study | None, source: P
     if wishes.pooled:
         scores = pooled_scores(scores)
     usual = ["dice"] if study is None or wishes.pooled else study.settings.scores.curve_metrics
-    by_file = study is None and not source.is_dir() and not wishes.pooled and not wishes.deciding
+    by_file = study is None and not source.is_dir() and not wishes.pooled
     if wishes.metric is None and not by_file:
-        scores = _if_any(scores, scores["metric"].isin(usual[:1] if wishes.deciding else usual))
+        scores = _if_any(scores, scores["metric"].isin(usual))
     if wishes.test_set is None:
         scores = _if_any(scores, scores["test_set"] != CROSS_VALIDATION)
-    if wishes.deciding:
-        for column in ("test_set", "stratum"):
-            if getattr(wishes, column) is None:
-                scores = _if_any(scores, scores[column] == TEXT_DEFAULTS[column])
     for column in COLUMNS:
         scores = only(scores, column, getattr(wishes, column), source)
     return scores
@@ -151,14 +154,23 @@ def only(scores: pd.DataFrame, column: str, wanted: str | int | None, source: Pa
     known = sorted(scores[column].unique())
     if wanted not in known:
         words = {"n_cases": "size"}.get(column, column.replace("_", " "))
-        raise InputError(f"{source}: unknown {words} {wanted!r}: there is {', '.join(map(str, known))}.")
+        raise InputError(f"{source}: unknown {words} {wanted!r}: {known_words(wanted, known)}")
     return scores[scores[column] == wanted]
+
+
+def known_words(wanted: str | int, known: Sequence[str | int]) -> str:
+    """What there is instead of something unknown, and which of it was probably meant."""
+    named = [repr(one) if isinstance(one, str) else str(one) for one in known]
+    there = f"there is {'only ' * (len(named) == 1)}{', '.join(named)}."
+    near = difflib.get_close_matches(str(wanted).lower(), [str(one).lower() for one in known], n=1, cutoff=CLOSE)
+    meant = next((one for one in known if [str(one).lower()] == near), None) if isinstance(wanted, str) else None
+    return there if meant is None or len(known) == 1 else f"{there} Did you mean {meant!r}?"
 
 
 def question_of(curves: list[Curve], base: Question, wishes: Wishes) -> Question:
     """What is asked of curves: the wishes, else what the source itself asks."""
     reach = wishes.reach
-    if reach is None and wishes.left:
+    if reach is None and wishes.left is not None:
         reach = max(curve.n_annotated for curve in curves) + wishes.left
     return Question(
         seed=first_of(wishes.seed, base.seed),

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from .errors import InputError
-from .notebook import curve_html, short_fields, short_repr
-from .scores import CROSS_VALIDATION, DICE_LIKE
+from .notebook import curve_html
+from .scores import CROSS_VALIDATION, DICE_LIKE, MOST_CASES
+from .short_repr import short_fields, short_repr
 from .types import FloatArray, IntArray
 
 CURVE_KEY = ["arm", "structure", "metric", "test_set", "stratum", "protocol"]
@@ -245,6 +246,8 @@ def _curve(
         raise InputError(
             f"curve {name}: the number of annotated cases must be at least the largest size {n.max()}, found {at_hand}."
         )
+    if at_hand > MOST_CASES:
+        raise InputError(f"curve {name}: the number of annotated cases must be at most {MOST_CASES}, found {at_hand}.")
     steps = tuple(pool) if pool else (at_hand,)
     return Curve(
         **key,

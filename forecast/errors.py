@@ -7,10 +7,19 @@ DicecastError
 """
 
 
+import re
+
+LONGEST, LONGEST_WORD = 3000, 1000
+"""Characters of a message, and of a word in it, that are shown whole."""
+
+
 class DicecastError(Exception):
     """Root of every error dicecast raises on purpose; its message is meant for the user."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return readable(super().__str__())
 
 
 class InputError(DicecastError):
@@ -30,3 +39,14 @@ class WorkError(DicecastError):
     """A training or a prediction failed although the input was sound."""
 
     exit_code = 1
+
+
+def readable(message: str) -> str:
+    """A message without what nobody reads to its end: a cell of a thousand letters, hundreds of names."""
+    short = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda found: f"{found[0][:200]}...{found[0][-50:]}", message)
+    return short if len(short) <= LONGEST else f"{short[: LONGEST - 1000]} ... {short[-900:]}"
+
+
+def install_words(extra: str) -> str:
+    """How to get what an extra of dicecast's holds, always under the tested versions."""
+    return f"in the folder of dicecast's source, with pip install -c constraints.txt -e '.[{extra}]'"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .errors import install_words
 from .posterior import Posterior
 
 
@@ -23,7 +24,7 @@ def to_datatree(posterior: Posterior) -> Any:
     try:
         from arviz_base import from_dict
     except ImportError as error:
-        raise ImportError("exporting to ArviZ needs arviz-base: pip install 'dicecast[arviz]'") from error
+        raise ImportError(f"exporting to ArviZ needs arviz-base. Install it {install_words('arviz')}.") from error
     from .. import __version__
 
     curve = posterior.curve

@@ -51,7 +51,7 @@ class LeastSquaresFit:
     @property
     def stderr(self) -> FloatArray:
         """Standard errors of the parameters; NaN where not defined."""
-        return np.asarray(np.sqrt(np.diag(self.covariance)))
+        return _root(np.diag(self.covariance))
 
     @property
     def amplitude(self) -> float:
@@ -73,7 +73,7 @@ class LeastSquaresFit:
         decay = self.family.decay(n, *theta)
         first = [1 - decay, decay] if self.family.at_zero else [np.ones_like(n), -decay]
         gradient = np.column_stack([*first, -self.amplitude * self.family.decay_jacobian(n, *theta)])
-        return np.asarray(np.sqrt(np.einsum("ni,ij,nj->n", gradient, self.covariance, gradient)))
+        return _root(np.einsum("ni,ij,nj->n", gradient, self.covariance, gradient))
 
 
 def least_squares(
@@ -241,6 +241,11 @@ def _finish(model: _Model, result: Any, stuck: list[str]) -> LeastSquaresFit:
         residual_sd=float(np.sqrt(result.chisqr / freedom)) if freedom > 0 else float("nan"),
         flags=tuple(flags),
     )
+
+
+def _root(variance: FloatArray) -> FloatArray:
+    """Standard errors; NaN where rounding has made a variance negative."""
+    return np.asarray(np.sqrt(np.where(variance >= 0, variance, np.nan)))
 
 
 def _covariance(model: _Model, inner: FloatArray, result: Any, stuck: list[str], freedom: int) -> FloatArray:

@@ -18,8 +18,10 @@ from .posterior import Posterior
 from .prior import AVERAGE, shipped_prior
 from .quadrature import DRAWS, quadrature
 from .sampler import sample_posterior
-from .types import FloatArray, Interval, SizeInterval
+from .scores import MOST_CASES
+from .types import FloatArray, IntArray, Interval, SizeInterval
 from .verdict import Verdict, verdict_of
+from .words import interval_words
 
 HORIZON = 4
 """How many times the largest trained size a forecast reaches; past it the pilots cannot tell."""
@@ -74,6 +76,9 @@ class Question:
             raise InputError(f"the cases that could ever be annotated (reach) must be >= 1, found {self.reach}.")
         if any(n < 1 for n in self.at):
             raise InputError(f"sizes to forecast at must be >= 1, found {min(self.at)}.")
+        most = max(self.reach or 1, *self.at, 1)
+        if most > MOST_CASES:
+            raise InputError(f"numbers of cases must be at most {MOST_CASES}, found {most}.")
         if self.model not in (AVERAGE, *FAMILIES):
             raise InputError(f"unknown family {self.model!r}: there is {', '.join([AVERAGE, *FAMILIES])}.")
         if self.scope not in SCOPES:
@@ -235,7 +240,7 @@ class Forecast:
             worst = missed[-1]
             found += (
                 f"backtest: from sizes up to {worst.from_sizes[-1]} the score at {worst.n} was forecast as "
-                f"{worst.predicted.median:.3f} [{worst.predicted.lo:.3f}, {worst.predicted.hi:.3f}], observed was "
+                f"{interval_words(worst.predicted)}, observed was "
                 f"{worst.observed:.3f}: the scores did not go on as they began; look at what changed in between",
             )
         if self.falls:
@@ -373,17 +378,25 @@ def gains(posterior: Posterior, question: Question) -> tuple[Gain, Gain]:
     return _gain(posterior, now, max(reach, now), question), _gain(posterior, now, 2 * now, question)
 
 
-def gain_draws(posterior: Posterior, start: int, end: int) -> FloatArray:
-    """Draws of `D(end) - D(start)` with the misfit of the larger size, shape [draws]."""
-    before, after = posterior.scores([start, end])
+def gain_draws(posterior: Posterior, start: int, end: int, *, rise: FloatArray | None = None) -> FloatArray:
+    """Draws of `D(end) - D(start)` with the misfit of the larger size, shape [draws].
+
+    Args:
+        posterior: Whose draws they are.
+        start: Cases from which.
+        end: Cases to which.
+        rise: Draws of the difference without the misfit, where they are known already.
+    """
+    if rise is None:
+        rise = np.subtract(*posterior.scores([end, start]))
     rng = np.random.default_rng([posterior.seed, 7, start, end])
-    return np.asarray(after - before + posterior.noise[:, 2] * rng.standard_normal(len(after)))
+    return np.asarray(rise + posterior.noise[:, 2] * rng.standard_normal(len(rise)))
 
 
 def _gain(posterior: Posterior, start: int, end: int, question: Question) -> Gain:
-    before, after = posterior.scores([start, end])
-    gain = gain_draws(posterior, start, end) if end > start else np.zeros(len(posterior.dm))
-    return Gain(start, end, Interval.of(gain, question.level), float(np.mean(after - before <= question.eps)))
+    rise = np.subtract(*posterior.scores([end, start]))
+    gain = gain_draws(posterior, start, end, rise=rise) if end > start else np.zeros(len(rise))
+    return Gain(start, end, Interval.of(gain, question.level), float(np.mean(rise <= question.eps)))
 
 
 def _sensitivity(curve: Curve, question: Question) -> Sensitivity:
@@ -410,17 +423,22 @@ def score_at(posterior: Posterior, n: int, level: float) -> ScoreAt:
 
 
 def with_noise(
-    posterior: Posterior, curve_at: FloatArray, n: int, draws: int = 1, shared: float | None = None
+    posterior: Posterior, curve_at: FloatArray, n: int | IntArray, draws: int = 1, shared: float | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """The curve at n with its misfit, and the mean of `draws` new runs on top, both kept inside [0, 1].
 
-    `shared` is the subset noise of that mean per unit tau1^2; by default that of one run, 1 / n.
+    Args:
+        posterior: Whose noise it is.
+        curve_at: Its scores at n, shape [*n.shape, draws of the posterior].
+        n: A size, or sizes: each draw then keeps its noise over all of them, so that lines along sizes are smooth.
+        draws: Runs that are averaged.
+        shared: Subset noise of that mean per unit tau1^2; by default that of one run, 1 / n.
     """
     tau0, tau1, misfit = posterior.noise.T
-    rng = np.random.default_rng([posterior.seed, 2, n])
-    expected = curve_at + misfit * rng.standard_normal(len(curve_at))
-    variance = tau0**2 / draws + tau1**2 * (1 / n if shared is None else shared)
-    runs = expected + np.sqrt(variance) * rng.standard_normal(len(curve_at))
+    rng = np.random.default_rng([posterior.seed, 2, *np.ravel(n)])
+    subset = 1 / np.asarray(n)[..., None] if shared is None else shared
+    expected = curve_at + misfit * rng.standard_normal(len(misfit))
+    runs = expected + np.sqrt(tau0**2 / draws + tau1**2 * subset) * rng.standard_normal(len(misfit))
     return np.clip(expected, 0, 1), np.clip(runs, 0, 1)
 
 

@@ -103,8 +103,7 @@ def _missed(outlook: Outlook, prices: Prices) -> tuple[FloatArray, FloatArray]:
 
     Where nothing suffices, only annotating everything shows it.
     """
-    needed = np.minimum(outlook.needed, outlook.n_max)
-    open_ = outlook.mean(needed[None, :] > outlook.totals[:, None])
+    open_ = outlook.p_too_few
     return open_, np.full(len(open_), prices.miss(outlook.n_max))
 
 

@@ -1,27 +1,22 @@
-"""What notebooks show of results: short tables of HTML, the verdict first, and fields without their arrays."""
+"""What notebooks show of results: short tables of HTML, the verdict first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from .plain_words import answer_words, decision_words, headline
-from .words import amount_words, chance_words, level_words
+from .words import amount_words, chance_words, interval_words, level_words, size_words
 
 if TYPE_CHECKING:
     from .comparison import Comparison
     from .curve import Curve
     from .forecast import Forecast
     from .recommendation import Recommendation
-    from .types import Interval, SizeInterval
+    from .types import Interval
 
 Rows = Sequence[tuple[str, str]]
-LONG = 8
-"""Entries from which a tuple is shortened."""
 
 
 def curve_html(curve: Curve) -> str:
@@ -40,13 +35,13 @@ def forecast_html(found: Forecast) -> str:
         return head
     level, gain = level_words(found.question.level), found.reachable_gain
     rows = [
-        (f"gain from {gain.n_from} to {gain.n_to} cases", _interval(gain.interval)),
-        ("plateau n*, cases (exponential plateau)", _size(found.plateau.size)),
-        ("score there", _interval(found.plateau.score)),
-        *((f"expected {found.curve.metric} at {one.n} cases", _interval(one.expected)) for one in found.at),
+        (f"gain from {gain.n_from} to {gain.n_to} cases", interval_words(gain.interval)),
+        ("plateau n*, cases (exponential plateau)", size_words(found.plateau.size)),
+        ("score there", interval_words(found.plateau.score)),
+        *((f"expected {found.curve.metric} at {one.n} cases", interval_words(one.expected)) for one in found.at),
     ]
     if found.n_for_target is not None:
-        rows.append((f"cases for {found.n_for_target.target:g}", _size(found.n_for_target.size)))
+        rows.append((f"cases for {found.n_for_target.target:g}", size_words(found.n_for_target.size)))
     return head + _table((f"forecast ({found.question.model})", f"median [{level} interval]"), rows)
 
 
@@ -57,7 +52,7 @@ def recommendation_html(found: Recommendation) -> str:
         rows.append(("probability that this suffices", chance_words(found.p_suffices)))
     if found.promise is not None:
         level = level_words(found.promise.interval.level)
-        rows.append((f"promised mean at {found.promise.n} cases ({level})", _interval(found.promise.interval)))
+        rows.append((f"promised mean at {found.promise.n} cases ({level})", interval_words(found.promise.interval)))
     if found.cost is not None:
         rows.append(("cost", f"{amount_words(found.cost['amount'])} {found.cost['unit']}"))
     if found.pilots is not None:
@@ -79,55 +74,12 @@ def comparison_html(found: Comparison) -> str:
     return _block(f"{found.title}: {chosen}", found.reason) + (_table(columns, rows) if rows else "")
 
 
-def short_fields(one: Any) -> Iterator[tuple[str, Any]]:
-    """Fields of a dataclass for `rich`: arrays by their shape and range, long tuples by their ends."""
-    for field in fields(one):
-        value = getattr(one, field.name)
-        if isinstance(value, np.ndarray):
-            value = _Short(_array_words(value))
-        elif isinstance(value, tuple) and len(value) > LONG:
-            value = _Short(f"<{len(value)}: {value[0]!r} to {value[-1]!r}>")
-        yield field.name, value
-
-
-def short_repr(one: Any) -> str:
-    """A dataclass in one line, arrays and long tuples as in `short_fields`."""
-    return f"{type(one).__name__}({', '.join(f'{name}={value!r}' for name, value in short_fields(one))})"
-
-
-class _Short:
-    """Words that stand for a value."""
-
-    def __init__(self, words: str) -> None:
-        self.words = words
-
-    def __repr__(self) -> str:
-        return self.words
-
-
-def _array_words(values: Any) -> str:
-    shape = " x ".join(map(str, values.shape))
-    known = values[np.isfinite(values)]
-    if values.dtype == bool or not known.size:
-        return f"<array {shape}>"
-    return f"<array {shape}, {known.min():.4g} to {known.max():.4g}>"
-
-
 def _where(n: int, cost: float | None, unit: str) -> str:
     return f"{n} cases" if cost is None else f"{amount_words(cost)} {unit}, {n} cases"
 
 
 def _maybe(score: Interval | None) -> str:
-    return "-" if score is None else _interval(score)
-
-
-def _interval(found: Interval) -> str:
-    return f"{found.median:z.3f} [{found.lo:z.3f}, {found.hi:z.3f}]"
-
-
-def _size(found: SizeInterval) -> str:
-    median = "past the horizon" if found.median is None else f"{found.median:.0f}"
-    return f"{median} [{found.lo:.0f}, {'> ' if found.hi_censored else ''}{found.hi:.0f}]"
+    return "-" if score is None else interval_words(score)
 
 
 def _block(headline: str, reason: str) -> str:

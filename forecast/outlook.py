@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -26,6 +26,12 @@ def round_batches(most: int) -> IntArray:
     return np.array([*[batch for batch in found if batch < most], *([most] if most > 0 else [])], dtype=np.int64)
 
 
+def misfit_of(posterior: Posterior) -> FloatArray:
+    """By how much the score misses each draw's curve, the same at any number of cases, score units, shape [draws]."""
+    normal = np.random.default_rng([posterior.seed, 12]).standard_normal(len(posterior.dm))
+    return np.asarray(posterior.noise[:, 2] * normal)
+
+
 @dataclass(frozen=True)
 class Outlook:
     """The scores that totals of cases would give, and the goal."""
@@ -38,15 +44,13 @@ class Outlook:
     misfit: FloatArray
     """By how much the largest total's score misses each draw's curve, score units, shape [draws]."""
     weights: FloatArray | None = None
-    """Probability of each draw, shape [draws]; by default all the same."""
+    """Probability of each draw, sum 1, shape [draws]; by default all the same."""
 
     @classmethod
     def of(cls, posterior: Posterior, goal: Goal, now: int, n_max: int) -> Outlook:
         """Look from `now` annotated cases to `n_max`, in batches that people plan with."""
         totals = now + np.concatenate([[0], round_batches(n_max - now)])
-        scores = np.maximum.accumulate(posterior.scores(totals), axis=0)
-        normal = np.random.default_rng([posterior.seed, 12]).standard_normal(scores.shape[1])
-        return cls(goal, totals, scores, posterior.noise[:, 2] * normal)
+        return cls(goal, totals, np.maximum.accumulate(posterior.scores(totals), axis=0), misfit_of(posterior))
 
     @cached_property
     def missing(self) -> FloatArray:
@@ -78,13 +82,26 @@ class Outlook:
         return self.mean(self.needed[None, :] <= self.totals[:, None])
 
     @property
+    def p_too_few(self) -> FloatArray:
+        """Probability that each total does not meet the goal, shape [totals]; 0 for all there will ever be."""
+        last = np.searchsorted(self.totals, np.minimum(self.needed, self.n_max))
+        mass = np.bincount(last, self.weights, len(self.totals)) / (len(last) if self.weights is None else 1.0)
+        return np.append(np.cumsum(mass[::-1])[-2::-1], 0.0)
+
+    def weighed(self, weights: FloatArray) -> Outlook:
+        """The same draws with other probabilities, shape [draws]; what they do for the goal is not found anew."""
+        found = replace(self, weights=weights)
+        vars(found).update(missing=self.missing, needed=self.needed)
+        return found
+
+    @property
     def n_max(self) -> int:
         """Cases there will ever be."""
         return int(self.totals[-1])
 
     def mean(self, values: FloatArray | BoolArray) -> FloatArray:
         """Expectation over the draws, the last axis."""
-        return np.asarray(np.average(values, axis=-1, weights=self.weights))
+        return np.asarray(values.mean(axis=-1) if self.weights is None else values @ self.weights)
 
     @property
     def p_reached(self) -> float:

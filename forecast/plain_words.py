@@ -81,7 +81,7 @@ def _chance(gain: Gain, eps: float) -> str:
 def decision_words(found: Recommendation) -> str:
     """The decision in a few words."""
     if found.stop_blocked:
-        return "TRAIN LONGER FIRST: training, not cases, limits the score"
+        return "TRAIN LONGER FIRST: twice the training raised the score"
     if found.code == "annotate":
         cases = "CASE" if found.batch == 1 else "CASES"
         total = f", {found.promise.n} in all" if found.promise is not None else ""
@@ -94,8 +94,11 @@ def decision_words(found: Recommendation) -> str:
 
 
 def sentence(found: Recommendation) -> str:
-    """The reason with a capital, unless it begins with the curve's name."""
-    reason = found.reason
+    """The reason with a capital, unless it begins with the curve's name; without the chance that `sure_words` tells."""
+    reason, n_max = found.reason, found.evidence.get("n_max")
+    if found.p_suffices is not None and n_max is not None and sure_words(found) == [_suffices(found, n_max)]:
+        again = f"; with {found.batch} more you will {found.goal.words(n_max)} with probability {found.p_suffices:.2f}"
+        reason = reason.replace(again, "")
     return reason if reason.startswith(found.curve) else reason[:1].upper() + reason[1:]
 
 
@@ -111,4 +114,8 @@ def sure_words(found: Recommendation) -> list[str]:
             if left
             else [f"{n_max} is as far as these pilots can tell; then ask again."]
         )
-    return [f"Chance that you will then {found.goal.words(n_max)}: {chance_words(found.p_suffices)}."]
+    return [_suffices(found, n_max)]
+
+
+def _suffices(found: Recommendation, n_max: int) -> str:
+    return f"Chance that you will then {found.goal.words(n_max)}: {chance_words(found.p_suffices or 0.0)}."

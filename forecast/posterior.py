@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from .curve import Curve
 from .diagnostics import Diagnostics
 from .families import Family
-from .notebook import short_fields, short_repr
+from .short_repr import short_fields, short_repr
 from .types import BoolArray, FloatArray, IntArray
 
 

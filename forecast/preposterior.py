@@ -6,8 +6,6 @@ from a draw of the curve, the draws are weighed by how probable they make it, an
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from scipy.special import ndtri
 
@@ -44,7 +42,7 @@ def cost_after_pilots(posterior: Posterior, outlook: Outlook, prices: Prices, mo
         seen = expected[truth] + np.sqrt(variance[truth]) * away
         log = -0.5 * (seen - expected) ** 2 / variance - 0.5 * np.log(variance)
         weights = np.exp(log - log.max())
-        found.append(_cost_then(replace(outlook, weights=weights / weights.sum()), prices, most))
+        found.append(_cost_then(outlook.weighed(weights / weights.sum()), prices, most))
     return float(np.mean(found))
 
 

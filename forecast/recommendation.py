@@ -27,9 +27,9 @@ from .preposterior import cost_after_pilots
 from .promises import Promise, promise_at
 from .stability import RoundSummary, round_stability
 from .tolerances import Tolerances
-from .types import Interval
+from .types import Interval, probabilities_of
 from .verdict import SURE
-from .words import amount_words, level_words
+from .words import amount_words, interval_words, level_words
 
 ROUNDS = 6
 """Rounds that are left where no deadline is given: about five make most methods usable (Mahmood et al. 2022)."""
@@ -214,7 +214,7 @@ class _Basis:
         """What annotating everything could add, in words that follow the reason for saying so."""
         found, horizon = self.gain, horizon_of(self.posterior.curve)
         past = f" (past the horizon of these pilots, {horizon})" if self.n_max > horizon else ""
-        ends = f"{found.median:.3f} [{found.lo:.3f}, {found.hi:.3f}] ({level_words(found.level)} interval)"
+        ends = f"{interval_words(found)} ({level_words(found.level)} interval)"
         return f"up to {self.n_max} cases{past} could add {ends}"
 
 
@@ -322,7 +322,7 @@ def _unreachable_words(basis: _Basis) -> str:
     best = Interval.of(outlook.scores[-1] + outlook.misfit, basis.question.level)
     return (
         f"with probability {1 - outlook.p_met[-1]:.2f} even {basis.n_max} cases do not reach {outlook.goal.amount:g}: "
-        f"they give {best.median:.3f} [{best.lo:.3f}, {best.hi:.3f}] ({level_words(best.level)} interval)."
+        f"they give {interval_words(best)} ({level_words(best.level)} interval)."
     )
 
 
@@ -441,7 +441,7 @@ def _sizes(forecast: Forecast) -> dict[str, Any]:
 
 def _evidence(outlook: Outlook, question: Question, situation: Situation) -> dict[str, Any]:
     gain = Interval.of(outlook.gain, question.level)
-    needed = np.quantile(outlook.needed, [(1 - question.level) / 2, 0.5, (1 + question.level) / 2], method="nearest")
+    needed = np.quantile(outlook.needed, probabilities_of(question.level), method="nearest")
     low, middle, high = (float(n) if np.isfinite(n) else None for n in needed)
     return {
         "n_annotated": int(outlook.totals[0]),

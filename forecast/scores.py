@@ -30,6 +30,9 @@ own cases, so nothing is paired."""
 KEY = ["arm", "structure", "metric", "test_set", "stratum", "protocol", "n_cases", "draw", "case"]
 """The columns that together identify one score."""
 
+MOST_CASES = 10**9
+"""Largest number of cases there can be; products of two of them still fit into an integer."""
+
 DICE_LIKE = frozenset(
     {"dice", "f1", "jaccard", "iou", "nsd", "nsd_area", "surface_dice", "tpr", "recall", "sensitivity"}
     | {"precision", "specificity", "accuracy", "accuracy_foreground", "lesion_sensitivity"}
@@ -123,11 +126,13 @@ def _whole_numbers(column: pd.Series, name: str, least: int, place: _Place) -> p
     numbers = _numbers(column, name, place)
     if name == "draw":
         numbers = numbers.fillna(0)
-    bad = ~((numbers >= least) & (numbers == np.floor(numbers)) & (numbers < 2**53))
+    bad = ~((numbers >= least) & (numbers == np.floor(numbers)) & (numbers <= MOST_CASES))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
+        most = f" and at most {MOST_CASES}" if numbers.iloc[row] > MOST_CASES else ""
         raise InputError(
-            f"{place.at(row, name)}: must be a whole number >= {least}, found {column.iloc[row]!r}. Correct the cell."
+            f"{place.at(row, name)}: must be a whole number >= {least}{most}, found {column.iloc[row]!r}. Correct the "
+            "cell."
         )
     return numbers.astype(np.int64)
 
@@ -142,6 +147,14 @@ def _check_range(table: pd.DataFrame, place: _Place) -> None:
         raise InputError(
             f"{place.at(row, 'score')}: {table['metric'].iloc[row]} must lie in [0, 1], found {score:g}. {hint}"
         )
+    for name in ("se_draws", "se_cases"):
+        bad = dice_like & (table[name] > 1)
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise InputError(
+                f"{place.at(row, name)}: a standard error of {table['metric'].iloc[row]} must lie in [0, 1], found "
+                f"{table[name].iloc[row]:g}. Correct the cell."
+            )
 
 
 def _check_unique(table: pd.DataFrame, place: _Place) -> None:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from .curve import Curve
+from .errors import InputError
 from .fit import least_squares
 from .forecast import FEWEST_SIZES, HORIZON, Forecast, Question
 from .sampler import sample_posterior
@@ -47,9 +48,18 @@ class DropLargest:
 
 
 def drop_largest(curve: Curve, question: Question) -> DropLargest:
-    """Refit without the largest 1 and 2 sizes, as far as three sizes remain."""
+    """Refit without the largest 1 and 2 sizes, as far as three sizes remain.
+
+    Raises:
+        InputError: Fewer than three sizes.
+    """
+    if len(curve.sizes) < FEWEST_SIZES:
+        raise InputError(
+            f"{curve.name}: at least {FEWEST_SIZES} sizes must be trained to fit a curve, and {FEWEST_SIZES + 1} to "
+            f"drop one, found {len(curve.sizes)} ({', '.join(map(str, curve.sizes))}). Train pilots at more sizes."
+        )
     most = min(2, len(curve.sizes) - FEWEST_SIZES)
-    refits = tuple(_refit(curve, dropped, question) for dropped in range(max(most, 0) + 1))
+    refits = tuple(_refit(curve, dropped, question) for dropped in range(most + 1))
     moved = max((abs(one.dm_least_squares - refits[0].dm_least_squares) for one in refits[1:]), default=0.0)
     allowed = CEILING_MOVE * question.eps
     if len(refits) < 2:
@@ -107,7 +117,9 @@ class RoundSummary:
             round=number,
             n_annotated=curve["n_annotated"],
             dm=_interval(curve["posterior"]["DM"], level),
-            plateau=SizeInterval(**size, level=level, horizon=float(HORIZON * max(curve["sizes"]))),
+            plateau=SizeInterval(
+                size["median"], size["lo"], size["hi"], size["hi_censored"], level, float(HORIZON * max(curve["sizes"]))
+            ),
             gain=_interval(curve["reachable_gain"], level),
         )
 

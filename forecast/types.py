@@ -12,6 +12,15 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 
+def probabilities_of(level: float) -> tuple[float, float, float]:
+    """Probabilities below the lower end, the median and the upper end of an equal-tailed interval.
+
+    Args:
+        level: Probability of the interval, in (0, 1).
+    """
+    return (1 - level) / 2, 0.5, (1 + level) / 2
+
+
 @dataclass(frozen=True)
 class Interval:
     """Equal-tailed credible interval of stated probability around a median."""
@@ -28,7 +37,7 @@ class Interval:
     @classmethod
     def of(cls, draws: FloatArray, level: float) -> Interval:
         """The equal-tailed interval of posterior draws (any shape)."""
-        lo, median, hi = np.quantile(draws, [(1 - level) / 2, 0.5, (1 + level) / 2])
+        lo, median, hi = np.quantile(draws, probabilities_of(level))
         return cls(float(median), float(lo), float(hi), level)
 
 
@@ -51,7 +60,7 @@ class SizeInterval:
     def of(cls, sizes: FloatArray, level: float, horizon: float) -> SizeInterval:
         """The interval of posterior draws of a size (may hold inf), censored at `horizon` cases."""
         cut = np.where(sizes <= horizon, sizes, np.inf)
-        lo, median, hi = np.quantile(cut, [(1 - level) / 2, 0.5, (1 + level) / 2], method="nearest")
+        lo, median, hi = np.quantile(cut, probabilities_of(level), method="nearest")
         return cls(
             median=float(median) if np.isfinite(median) else None,
             lo=float(min(lo, horizon)),

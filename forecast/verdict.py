@@ -10,7 +10,7 @@ from .curve import Curve
 from .families import NAMED
 from .posterior import Posterior
 from .types import Interval, SizeInterval
-from .words import level_words
+from .words import interval_words, level_words, size_ends_words
 
 if TYPE_CHECKING:
     from .forecast import FamilyView, Gain, Plateau, Question
@@ -58,7 +58,7 @@ def verdict_of(
     level = level_words(question.level)
     adds = (
         f"up to {gain.n_to} cases{' (past the horizon)' if gain.n_to > horizon else ''} can add "
-        f"{gain.interval.median:.3f} [{gain.interval.lo:.3f}, {gain.interval.hi:.3f}] ({level} interval)"
+        f"{interval_words(gain.interval)} ({level} interval)"
     )
     if plateau.p_beyond_horizon > 0.5:
         return Verdict(
@@ -73,7 +73,7 @@ def verdict_of(
 
 def _words(size: SizeInterval) -> str:
     median = "beyond the horizon" if size.median is None else f"at {size.median:.0f} cases"
-    return f"{median} [{size.lo:.0f}, {'> ' if size.hi_censored else ''}{size.hi:.0f}]"
+    return f"{median} {size_ends_words(size)}"
 
 
 def _reach_words(curve: Curve, question: Question, horizon: int) -> str:
@@ -95,7 +95,7 @@ def _disagreement(views: tuple[FamilyView, ...], expected: Posterior, gain: Gain
         return None
     words = " and ".join(f"{view.family.name} {view.score.median:.3f} (weight {view.weight:.2f})" for view in outside)
     return (
-        f"at {gain.n_to} cases the forecast is {found.median:.3f} [{found.lo:.3f}, {found.hi:.3f}], but a "
+        f"at {gain.n_to} cases the forecast is {interval_words(found)}, but a "
         f"family alone expects {words}: what these scores can tell depends on the family. Train a larger size."
     )
 

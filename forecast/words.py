@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from .types import Interval, SizeInterval
+
 HUGE = 1e15
 """From here on an amount is written with an exponent."""
 
@@ -32,3 +34,33 @@ def chance_words(p: float) -> str:
     if p > 0.99:
         return "more than 99%"
     return "less than 1%" if p < 0.01 else f"{p:.0%}"
+
+
+def score_words(value: float | None) -> str:
+    """A score with three decimals, a dash where it is unknown."""
+    return "-" if value is None or not math.isfinite(value) else f"{value:z.3f}"
+
+
+def ends_words(lo: float | None, hi: float | None) -> str:
+    """The ends of an interval of scores, a dash where it is unknown."""
+    return "-" if lo is None else f"[{score_words(lo)}, {score_words(hi)}]"
+
+
+def interval_words(found: Interval) -> str:
+    """A median and its interval, scores."""
+    return f"{score_words(found.median)} {ends_words(found.lo, found.hi)}"
+
+
+def size_words(size: SizeInterval) -> str:
+    """A number of cases and its interval, open where it was censored."""
+    return f"{size_median_words(size)} {size_ends_words(size)}"
+
+
+def size_median_words(size: SizeInterval) -> str:
+    """The median of a number of cases, past the horizon where that is all that is known."""
+    return f"> {size.horizon:.0f}" if size.median is None else f"{size.median:.0f}"
+
+
+def size_ends_words(size: SizeInterval) -> str:
+    """The interval of a number of cases, open where it was censored."""
+    return f"[{size.lo:.0f}, {'> ' if size.hi_censored else ''}{size.hi:.0f}]"

@@ -16,6 +16,7 @@ from dicecast import __version__
 Cli = Callable[..., Any]
 Refused = Callable[..., None]
 Unchanged = Callable[[Path], AbstractContextManager[None]]
+pytestmark = pytest.mark.usefixtures("chains_once")
 ROWS = {4: (0.47, 0.51), 8: (0.61, 0.63), 16: (0.74, 0.73), 32: (0.81, 0.82)}
 CURVE = "n_cases,score,draw\n" + "".join(f"{n},{y},{r}\n" for n, ys in ROWS.items() for r, y in enumerate(ys))
 SHORT = "n_cases,score\n4,0.5\n8,0.6\n"
@@ -379,7 +380,8 @@ def test_a_wish_out_of_range_is_refused(
 
 SOURCES: list[tuple[str, bytes | None, list[str]]] = [
     ("nowhere.csv", None, ["no such file", "Check the path"]),
-    ("picture.csv", b"\x89PNG\xff\xfe", ["UTF-8"]),
+    ("picture.csv", b"\x89PNG\xff\xfe", ["must be a CSV", "a picture"]),
+    ("latin.csv", b"n_cases,score,arm\n4,0.5,f\xfc\n", ["line 2", "UTF-8", "0xfc"]),
     ("empty.csv", b"", ["is empty"]),
     ("percent.csv", b"n_cases,score\n4,85\n", ["line 2", "'score'", "percent"]),
     ("hd95.csv", b"n_cases,score,metric\n4,9,hd95\n", ["no Dice-like metric", "hd95"]),
@@ -581,3 +583,26 @@ def test_an_example_that_cannot_be_written(
     with unchanged(tmp_path):
         result = cli("example", name, tmp_path / target, "--cases", 1, *options)
     refused(result, code, *words)
+
+
+@pytest.fixture
+def rising(tmp_path: Path) -> Path:
+    rows = [f"{n};{draw};{0.85 - 0.3 * 2 ** (-n / 60) + draw / 200:.4f}" for n in (25, 50, 100) for draw in (0, 1)]
+    path = tmp_path / "scores.csv"
+    path.write_text("\n".join(["n_cases;draw;score", *rows]).replace(".", ","), encoding="utf-8")
+    return path
+
+
+def test_where_no_cases_are_left_the_answer_is_to_stop(rising: Path, cli: Cli) -> None:
+    result = cli("recommend", rising, "--left", "0")
+    assert result.exit_code == 0, result.stderr
+    assert "STOP: nothing left to annotate or to spend" in result.stdout
+    assert "Every case there is has been annotated." in result.stdout
+    assert "--left" not in result.stdout
+
+
+def test_it_is_said_how_far_was_looked_where_nobody_said_how_many_cases_there_are(rising: Path, cli: Cli) -> None:
+    said = " ".join(cli("recommend", rising).stdout.split())
+    assert "How many cases there are was not said: looked as far as these pilots can tell, 400 cases in all." in said
+    assert "was read with columns separated by semicolons, decimal commas." in said
+    assert "was not said" not in cli("recommend", rising, "--left", "100").stdout

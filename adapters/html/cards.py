@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from ...forecast.goal import TARGET
 from ...forecast.plain_words import sure_words
 from ...forecast.recommendation import STOPS
-from ...forecast.words import amount_words, chance_words, level_words
+from ...forecast.words import amount_words, chance_words, ends_words, level_words, score_words
 from ..answer import Answer
-from ..terminal.screen import ends_words, score_words
 
 NO_USE = {
     "stop_budget": "nothing is left to annotate or to spend",
@@ -82,9 +81,10 @@ def _scores(answer: Answer) -> Iterator[Card]:
     if found.promise is not None:
         then, draws = found.promise.interval, found.promise.draws
         of = f"{level_words(then.level)} interval of the mean of {draws} draw{'s' * (draws != 1)}"
-        words = f"{ends_words(then)}, {of}, with {found.promise.n} cases"
+        words = f"{ends_words(then.lo, then.hi)}, {of}, with {found.promise.n} cases"
         yield Card(f"Mean {curve.metric} then", score_words(then.median), words)
     elif found.code not in NO_USE and gain.n_to > gain.n_from:
         left = gain.interval
-        words = f"{ends_words(left)}, {level_words(left.level)} interval, from {gain.n_from} to {gain.n_to} cases"
+        ends = f"{ends_words(left.lo, left.hi)}, {level_words(left.level)} interval"
+        words = f"{ends}, from {gain.n_from} to {gain.n_to} cases"
         yield Card("Still to gain", score_words(left.median), words)

@@ -15,7 +15,7 @@ from ...forecast.comparison_json import comparison_document
 from ...forecast.document import forecast_document
 from ...forecast.errors import InputError
 from ..agreement import write_figures_of
-from ..answer import Answer, Step, answer, answer_of_round
+from ..answer import Answer, Step, answer_of_round, answer_of_source
 from ..cases.pictures import write_case_pictures
 from ..conclusion import Asked, Round
 from ..figures.comparison import write_comparison_figures
@@ -60,7 +60,7 @@ def report(
         raise InputError(f"--figures must be a folder, found the file {options.figures}. Name another place.")
     with console.status("reading") as status:
         step = _told(status.update)
-        found = answer(source, wishes, asked, step)
+        found = answer_of_source(source, wishes, asked, step)
         cases = pictures_of(found, step) if options.cases else Cases()
         write_page(found, cases, options, step)
     lines: list[RenderableType] = [_place(options.output), *(Text(words, "dim") for words in cases.notes)]

@@ -10,14 +10,13 @@ from ...forecast.costs import Costs
 from ...forecast.document import curve_document
 from ...forecast.forecast import Forecast
 from ...forecast.plain_words import answer_words, headline
-from ...forecast.words import amount_words, chance_words, level_words
-from ..terminal.screen import score_words, size_words
+from ...forecast.words import chance_words, level_words, size_words
+from ..report_tables.columns import Table
+from ..report_tables.curve import backtest_table, expected_table, families_table, observed_table, parameters_table
+from ..report_tables.overview import KEY
 from .explorer import ROUND_SHARES, Chart, Point, chart_of, explorer_data, point_at, points_of
-from .tables import Column, Row, Table, chance, ends, score, table, text, whole
 
 Document = Mapping[str, Any]
-KEY = ("arm", "structure", "metric", "test_set", "stratum")
-"""What curves are chosen by."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,10 @@ class CurveView:
         found = self.forecast.n_for_target
         if found is None:
             return None
-        median, ends_of = size_words(found.size)
+        mean = f"A mean {self.forecast.curve.metric} of {found.target:g}"
         return (
-            f"A mean {self.forecast.curve.metric} of {found.target:g} takes {median} cases {ends_of} ({self.level} "
-            f"interval); the chance that it is out of reach is {chance_words(found.p_unreachable)}."
+            f"{mean} takes {size_words(found.size)} cases ({self.level} interval); the chance that it is out of reach "
+            f"is {chance_words(found.p_unreachable)}."
         )
 
     @property
@@ -97,6 +96,7 @@ class CurveView:
             "start": self.start,
             "horizon": self.forecast.horizon,
             "eps": self.forecast.question.eps,
+            "target": self.forecast.question.target,
             "level": self.level,
             "metric": curve.metric,
             "cost": {"case": costs.per_case, "round": costs.of_round, "unit": costs.unit},
@@ -116,7 +116,14 @@ class CurveView:
     @property
     def tables(self) -> list[Table]:
         """The numbers behind the curve."""
-        found = [_expected(self), _observed(self), _parameters(self), _families(self), _backtest(self)]
+        of = self.forecast
+        found = [
+            _expected(self),
+            observed_table(of),
+            parameters_table(of),
+            families_table(of),
+            backtest_table(of),
+        ]
         return [one for one in found if one.rows]
 
 
@@ -158,10 +165,10 @@ def _point_row(view: CurveView, point: Point) -> dict[str, Any]:
         "hi": point.hi,
         "next_run_lo": point.run_lo,
         "next_run_hi": point.run_hi,
-        "gain_median": gain[0],
+        "gain": gain[0],
         "gain_lo": gain[1],
         "gain_hi": gain[2],
-        "p_gain_below_eps": point.p_small,
+        "p_rise_below_eps": point.p_small,
         "cost": cost_of(view.costs, point.n - view.forecast.curve.n_annotated),
         "unit": view.costs.unit,
     }
@@ -169,165 +176,11 @@ def _point_row(view: CurveView, point: Point) -> dict[str, Any]:
 
 def _expected(view: CurveView) -> Table:
     """A few numbers of cases, from now on, and those asked for; all of them with the slider."""
-    curve, level, forecast = view.forecast.curve, view.level, view.forecast
-    now = curve.n_annotated
+    forecast, now = view.forecast, view.forecast.curve.n_annotated
     wanted = {round(now * share) for share in ROUND_SHARES} | {view.start, forecast.horizon}
     if forecast.reachable_gain is not None:
         wanted.add(forecast.reachable_gain.n_to)
     asked = {one.n for one in forecast.at}
     rows = [row for row in point_rows(view) if row["n"] in wanted - asked]
     rows += [_point_row(view, point_at(forecast, n)) for n in asked]
-    columns = [
-        whole("cases", "n"),
-        score(f"expected {curve.metric}", "median"),
-        ends(f"{level} interval", "lo", "hi"),
-        ends(f"{level} interval of the next run", "next_run_lo", "next_run_hi"),
-        score("gain over now", "gain_median"),
-        ends(f"{level} interval of it", "gain_lo", "gain_hi"),
-        chance(f"P(rise ≤ {forecast.question.eps:g})", "p_gain_below_eps"),
-    ]
-    if view.costs.per_case is not None:
-        columns.append(Column(f"cost, {view.costs.unit}", _cost_words))
-    note = (
-        "The interval of a gain includes how far real scores stray from any smooth curve; P(rise) is of the smooth "
-        f"curve. Past {forecast.horizon} cases these pilots cannot tell."
-    )
-    return table("expected", "What to expect", sorted(rows, key=lambda row: int(row["n"])), columns, note)
-
-
-def _cost_words(row: Row) -> str:
-    return "-" if row["cost"] is None else amount_words(row["cost"])
-
-
-def _observed(view: CurveView) -> Table:
-    d, fit = view.document, view.forecast.fit
-    empty: list[None] = [None] * len(d["sizes"])
-    columns = zip(d["sizes"], d["observed"], d["draws"], d["draw_sd"] or empty, d["case_sd"] or empty, strict=True)
-    rows = [
-        {
-            "n": n,
-            "mean": mean,
-            "draws": draws,
-            "draw_sd": draw_sd,
-            "case_sd": case_sd,
-            "least_squares": None if fit is None else float(fit.score(n)),
-        }
-        for n, mean, draws, draw_sd, case_sd in columns
-    ]
-    shown = [
-        whole("cases", "n"),
-        whole("draws", "draws"),
-        score(f"mean {d['metric']}", "mean"),
-        score("SD over draws", "draw_sd"),
-        score("SD over test cases", "case_sd"),
-        score("least squares", "least_squares"),
-    ]
-    return table("observed", "Observed", rows, shown)
-
-
-def _parameters(view: CurveView) -> Table:
-    d, level = view.document, view.level
-    fit, posterior = d["least_squares"], d["posterior"]
-    names = {"DM": "ceiling DM", "D0": "score at no case D0", "k": "rate k per case"}
-    rows = [
-        {
-            "parameter": words,
-            "least_squares": None if fit is None else fit[name],
-            "stderr": None if fit is None else fit["stderr"][name],
-            **posterior[name],
-        }
-        for name, words in names.items()
-    ]
-    plateau, size = d["plateau"], d["plateau"]["n"]
-    rows.append(
-        {
-            "parameter": f"plateau size n* (within {view.forecast.question.eps:g} of DM)",
-            "least_squares": None if fit is None else fit["plateau_n"],
-            "stderr": None,
-            **size,
-        }
-    )
-    rows.append(
-        {
-            "parameter": "score at n*",
-            "least_squares": None if fit is None else fit["plateau_score"],
-            "stderr": None,
-            **plateau["score"],
-        }
-    )
-    shown = [
-        text("", "parameter"),
-        Column("least squares ± SE", _with_error),
-        Column("posterior median", lambda row: _parameter(row, "median")),
-        Column(f"{level} interval", _parameter_ends),
-    ]
-    note = "> the horizon where a dash stands." if size["median"] is None else ""
-    title = "The named model, exponential plateau D(n) = DM - (DM - D0) exp(-k n)"
-    return table("exponential", title, rows, shown, note)
-
-
-def _parameter(row: Row, key: str) -> str:
-    """A score with three decimals, a rate with four digits, a size as a whole number."""
-    value = row[key]
-    if value is None:
-        return "-"
-    if "n* (" in row["parameter"]:
-        return f"{value:,.0f}"
-    return f"{value:.4g}" if "rate" in row["parameter"] else score_words(value)
-
-
-def _parameter_ends(row: Row) -> str:
-    return f"[{_parameter(row, 'lo')}, {'> ' * row.get('hi_censored', False)}{_parameter(row, 'hi')}]"
-
-
-def _with_error(row: Row) -> str:
-    error = "" if row["stderr"] is None else f" ± {_parameter(row, 'stderr')}"
-    return _parameter(row, "least_squares") + error
-
-
-def _families(view: CurveView) -> Table:
-    level, last = view.level, view.document["n_max"]
-    rows = [
-        {
-            "family": one["name"],
-            "weight": one["weight"],
-            **one["score_n_max"],
-            "gain": one["reachable_gain"]["median"],
-            "plateau_n": one["plateau_n"],
-        }
-        for one in view.document["families"]
-    ]
-    shown = [
-        text("family", "family"),
-        chance("weight", "weight"),
-        score(f"score at {last}", "median"),
-        ends(f"{level} interval", "lo", "hi"),
-        score("gain there", "gain"),
-        Column("n*", lambda row: _family_size(row, view.forecast.horizon)),
-    ]
-    return table("families", "Every family of curves alone", rows, shown)
-
-
-def _family_size(row: Row, horizon: int) -> str:
-    return f"> {horizon:,}" if row["plateau_n"] is None else f"{row['plateau_n']:,.0f}"
-
-
-def _backtest(view: CurveView) -> Table:
-    level = view.level
-    rows = [
-        {
-            "up_to": max(one["from_sizes"]),
-            "n": one["n"],
-            **{name: one[name] for name in ("median", "lo", "hi", "observed", "held")},
-        }
-        for one in view.document["backtest"]
-    ]
-    shown = [
-        whole("from sizes up to", "up_to"),
-        whole("at", "n"),
-        score("forecast", "median"),
-        ends(f"{level} interval", "lo", "hi"),
-        score("observed", "observed"),
-        Column("interval", lambda row: "held" if row["held"] else "MISSED", number=False),
-    ]
-    return table("backtest", "Backtest: larger sizes forecast from smaller ones", rows, shown)
+    return expected_table(forecast, sorted(rows, key=lambda row: int(row["n"])), view.costs)

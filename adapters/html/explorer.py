@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ...forecast.forecast import Forecast, gain_draws, score_at
-from ...forecast.types import FloatArray, Interval
+from ...forecast.forecast import Forecast, gain_draws, with_noise
+from ...forecast.outlook import misfit_of
+from ...forecast.types import FloatArray, Interval, probabilities_of
 
-POINTS = 90
+POINTS = 60
 """Numbers of cases that the slider stops at."""
 WIDTH, HEIGHT = 720, 400
 """Of the chart, in its own units."""
@@ -39,6 +40,8 @@ class Point:
     """Median and ends of the gain over the cases annotated now; None up to those."""
     p_small: float | None
     """Probability that the gain is at most the tolerance."""
+    p_target: float | None
+    """Probability that the mean score reaches the target; None without one."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def points_of(forecast: Forecast, batch: int = 0) -> list[Point]:
         forecast: With a posterior.
         batch: Cases to annotate next.
     """
-    return [point_at(forecast, n) for n in _numbers(forecast, batch)]
+    return _points(forecast, _numbers(forecast, batch))
 
 
 def point_at(forecast: Forecast, n: int) -> Point:
@@ -105,27 +108,46 @@ def point_at(forecast: Forecast, n: int) -> Point:
         forecast: With a posterior.
         n: >= 1.
     """
+    return _points(forecast, [n])[0]
+
+
+def _points(forecast: Forecast, numbers: Sequence[int]) -> list[Point]:
+    assert forecast.expected is not None
+    now, *curve = forecast.expected.scores([forecast.curve.n_annotated, *numbers])
+    target = forecast.question.target
+    reached = None if target is None else np.mean(curve + misfit_of(forecast.expected) >= target, axis=1)
+    return [
+        _point(forecast, n, at, at - now, None if reached is None else reached[i])
+        for i, (n, at) in enumerate(zip(numbers, curve, strict=True))
+    ]
+
+
+def _point(forecast: Forecast, n: int, curve_at: FloatArray, rise: FloatArray, p_target: float | None) -> Point:
+    """What to expect, given draws of the curve there and of its rise from the cases annotated now."""
     expected, question, now = forecast.expected, forecast.question, forecast.curve.n_annotated
     assert expected is not None
-    score, gain, small = score_at(expected, n, question.level), None, None
+    score, run = with_noise(expected, curve_at, n)
+    lo, mid, hi = np.quantile(score, probabilities_of(question.level)).tolist()
+    run_lo, _, run_hi = np.quantile(run, probabilities_of(question.level)).tolist()
+    gain, small = None, None
     if n > now:
-        interval = Interval.of(gain_draws(expected, now, n), question.level)
-        gain = _rounded(interval.median), _rounded(interval.lo), _rounded(interval.hi)
-        before, after = expected.scores([now, n])
-        small = _rounded(float(np.mean(after - before <= question.eps)))
+        found = Interval.of(gain_draws(expected, now, n, rise=rise), question.level)
+        gain = _rounded(found.median), _rounded(found.lo), _rounded(found.hi)
+        small = _rounded(np.mean(rise <= question.eps))
     return Point(
         n=n,
-        mid=_rounded(score.expected.median),
-        lo=_rounded(score.expected.lo),
-        hi=_rounded(score.expected.hi),
-        run_lo=_rounded(score.next_run.lo),
-        run_hi=_rounded(score.next_run.hi),
+        mid=_rounded(mid),
+        lo=_rounded(lo),
+        hi=_rounded(hi),
+        run_lo=_rounded(run_lo),
+        run_hi=_rounded(run_hi),
         gain=gain,
         p_small=small,
+        p_target=None if p_target is None else _rounded(p_target),
     )
 
 
-def _rounded(value: float) -> float:
+def _rounded(value: float | np.floating[Any]) -> float:
     """Digits enough that words made of it round as those of the value itself."""
     return round(float(value), 7) + 0.0
 

@@ -14,31 +14,34 @@ import jinja2
 from ... import __version__
 from ...forecast.comparison import Comparison, split_decisions
 from ...forecast.costs import Costs
+from ...forecast.document import curve_document
 from ...forecast.forecast import Forecast
 from ...forecast.plain_words import decision_words, sentence
 from ...forecast.words import level_words
 from ..answer import Answer, Step
 from ..figures.write import Pictured, pictured_round
 from ..protocol import protocol_words
+from ..report_tables.arms import ranking_tables
+from ..report_tables.columns import Table
+from ..report_tables.overview import KEY, in_order, summary_table
+from ..report_tables.study import study_tables
 from ..terminal.pair_tables import pair_words
 from .cards import cards_of, style_of
-from .curve_view import KEY, CurveView, curve_view, point_rows
-from .history import history_tables
+from .curve_view import CurveView, curve_view, point_rows
+from .downloads import csv_uri
 from .methods import citations, methods_words
-from .overview import ranking_table, summary_table
 from .pictures import MOST, Cases, agreement_pictures, case_picture, comparison_pictures, curve_pictures
-from .tables import csv_uri
 
-MOST_CURVES = 40
+MOST_CURVES = 30
 """Curves that are drawn; further ones are in the tables."""
 MOST_ROWS = 5_000
 """Scores of cases up to which they can be downloaded from the page."""
 DOUBT = ("posterior", "dropped", "cost")
 """Figures that let the sceptic dig."""
-MOST_DOUBTED = 6
-"""Curves that those are drawn of."""
-MOST_PAIRS = 3
-"""Pairs of arms that are put into sentences."""
+MOST_DOUBTED = 4
+"""Curves that those are drawn of, and the rounds so far."""
+MOST_COMPARED, MOST_PAIRS = 4, 3
+"""Structures of which arms are drawn against each other, and pairs of arms that are drawn and put into sentences."""
 GENERATOR = "dicecast"
 """What the page says it was made by, so that it can be written anew."""
 
@@ -61,8 +64,7 @@ def render(answer: Answer, title: str, cases: Cases, step: Step) -> str:
         "doubt": {view.name: curve_pictures(drawn[view.name], DOUBT) for view in views[:MOST_DOUBTED]},
         "campaign_pictures": [
             picture
-            for view in views
-            if view.decides
+            for view in [view for view in views if view.decides][:MOST_DOUBTED]
             for picture in curve_pictures(drawn[view.name], ("rounds", "promises"))
         ],
     }
@@ -84,12 +86,13 @@ def render(answer: Answer, title: str, cases: Cases, step: Step) -> str:
         "choices": _choices(views),
         "data": [view.data for view in views],
         "more_curves": max(len(_forecasts(answer)) - len(views), 0),
-        "summary": summary_table(answer),
+        "summary": _summary(answer),
         "comparisons": [
-            (one, ranking_table(one), _sentences(one), comparison_pictures(one)) for one in answer.comparisons
+            (one, ranking_tables(one), _sentences(one), comparison_pictures(one, MOST_PAIRS * (i < MOST_COMPARED)))
+            for i, one in enumerate(answer.comparisons)
         ],
         "split": split_decisions(answer.comparisons),
-        "history": history_tables(answer),
+        "history": [] if answer.round is None else study_tables(answer.round),
         "methods": methods_words(answer),
         "citations": citations(answer),
         "downloads": list(_downloads(answer, views)),
@@ -109,14 +112,19 @@ def _notes(answer: Answer, cases: Cases) -> list[str]:
 
 def _cut_short(answer: Answer, cases: Cases) -> Iterator[str]:
     """What was left out of the page to keep it small."""
+    forecasts = _forecasts(answer)
+    full, pairs = sum(bool(one.families) for one in forecasts), [len(one.pairs) for one in answer.comparisons]
     parts = (
-        (len(answer.agreements), MOST, "Agreement is drawn for"),
-        (len(answer.forecasts) if cases.pictures else 0, MOST, "Test cases are pictured for"),
-        (len(_forecasts(answer)), MOST_DOUBTED, "Posterior, cost and refits are drawn for"),
+        (len(forecasts), full, "MCMC, every family alone and backtests are given for {} of {} curves"),
+        (len(forecasts), MOST_DOUBTED, "Posterior, cost, refits and rounds are drawn for the first {} of {} curves"),
+        (len(answer.comparisons), MOST_COMPARED, "Arms are drawn against each other for {} of {} structures"),
+        (max(pairs, default=0), MOST_PAIRS, "Equal performance is drawn for the first {} of {} pairs of arms"),
+        (len(answer.agreements), MOST, "Agreement is drawn for the first {} of {} arms and structures"),
     )
-    for count, most, words in parts:
-        if count > most:
-            yield f"{words} the first {most} of {count} arms and structures."
+    short = [f"{words.format(most, count)}." for count, most, words in parts if count > most]
+    yield from short
+    if short or len(forecasts) > MOST_CURVES or cases.left_out:
+        yield "--arm, --structure and the like choose what the page is about; --figures FOLDER writes every figure."
     if len(answer.source.scores) > MOST_ROWS:
         yield f"The {len(answer.source.scores):,} single scores are too many to be downloaded from this page."
 
@@ -161,6 +169,12 @@ def pictured(answer: Answer) -> dict[str, Pictured]:
     return {one.forecast.curve.name: replace(one, costs=answer.costs.get(one.forecast.curve.arm)) for one in found}
 
 
+def _summary(answer: Answer) -> Table:
+    """Every curve on one line, those that decide first."""
+    others = sorted(map(curve_document, answer.others), key=in_order)
+    return summary_table([*map(curve_document, answer.forecasts), *others], answer.source.question)
+
+
 def _choices(views: Sequence[CurveView]) -> list[tuple[str, str, list[str]]]:
     """What curves can be chosen by: key, label and values; only what differs."""
     found = [(key, key.replace("_", " "), list(dict.fromkeys(view.key[key] for view in views))) for key in KEY]
@@ -173,11 +187,15 @@ def _sentences(found: Comparison) -> list[str]:
 
 def _downloads(answer: Answer, views: Sequence[CurveView]) -> Iterator[tuple[str, str, str]]:
     """Name, what is in it, and the file inside a link."""
+    made = [(view.key, one) for view in views for one in view.tables]
     tables: dict[str, tuple[str, list[Any]]] = {
-        "forecasts.csv": ("one line per curve", list(summary_table(answer).rows)),
-        "expected_scores.csv": ("expected score by cases", [row for view in views for row in point_rows(view)]),
+        "forecasts.csv": ("one line per curve", list(_summary(answer).rows)),
+        "expected_scores.csv": (
+            f"expected score by cases, of the {len(views)} curves drawn",
+            [row for view in views for row in point_rows(view)],
+        ),
         **{
-            f"{name}.csv": (words, [{**view.key, **row} for view in views for row in _rows(view, name)])
+            f"{name}.csv": (words, [{**key, **row} for key, one in made if one.name == name for row in one.rows])
             for name, words in (
                 ("observed", "mean scores by size"),
                 ("exponential", "parameters of the exponential plateau"),
@@ -186,8 +204,8 @@ def _downloads(answer: Answer, views: Sequence[CurveView]) -> Iterator[tuple[str
             )
         },
         "arms.csv": (
-            "arms at the same number of cases",
-            [{"curve": one.title, **row} for one in answer.comparisons for row in ranking_table(one).rows],
+            "arms at the same number of cases, or for the same money",
+            [row for one in answer.comparisons for ranking in ranking_tables(one) for row in ranking.rows],
         ),
     }
     for name, (words, rows) in tables.items():
@@ -197,7 +215,3 @@ def _downloads(answer: Answer, views: Sequence[CurveView]) -> Iterator[tuple[str
     if len(scores) <= MOST_ROWS:
         rows = [dict(zip(scores.columns, row, strict=True)) for row in scores.to_numpy().tolist()]
         yield "scores.csv", "every score the curves are made of", csv_uri(rows)
-
-
-def _rows(view: CurveView, name: str) -> list[Any]:
-    return [row for one in view.tables if one.name == name for row in one.rows]

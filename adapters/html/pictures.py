@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from ...forecast.comparison import Comparison
@@ -33,8 +34,10 @@ KINDS = {
     "dice-by-volume": "Scores by volume of the reference",
 }
 """What a figure shows, by the ending of its file name."""
-MOST = 12
-"""Arms and structures whose test cases are looked at one by one."""
+MOST = 6
+"""Arms and structures of which agreement is drawn."""
+ROOM = 900_000
+"""Bytes of pictures of cases from which no further arm and structure gets any."""
 COLOURS = 128
 """Of a figure inside the page."""
 
@@ -56,11 +59,11 @@ def curve_pictures(one: Pictured, wanted: Sequence[str]) -> list[Picture]:
     return [_figure(figure, KINDS[kind], name) for kind, figure in curve_figures(one, wanted)]
 
 
-def comparison_pictures(one: Comparison) -> list[Picture]:
-    """Arms of one structure against each other."""
+def comparison_pictures(one: Comparison, pairs: int) -> list[Picture]:
+    """Arms of one structure against each other, and the first of their pairs; nothing without any pair."""
     return [
         _figure(figure, KINDS.get(kind, f"Equal performance: {kind.replace('-', ' ')}"), one.title)
-        for kind, figure in comparison_figures_of(one)
+        for kind, figure in islice(comparison_figures_of(one), pairs + 1 if pairs else 0)
     ]
 
 
@@ -80,6 +83,8 @@ class Cases:
     """By arm and structure."""
     notes: list[str] = field(default_factory=list)
     """What could not be drawn, and why."""
+    left_out: list[str] = field(default_factory=list)
+    """Arms and structures of which none is drawn, to keep the page small."""
 
 
 def pictures_of(answer: Answer, step: Step) -> Cases:
@@ -92,9 +97,12 @@ def pictures_of(answer: Answer, step: Step) -> Cases:
     study, found = answer.source.study, Cases()
     if study is None:
         return found
-    for curve in (forecast.curve for forecast in answer.forecasts[:MOST]):
+    for curve in (forecast.curve for forecast in answer.forecasts):
         name = f"{curve.arm} / {curve.structure}"
         if name in found.pictures:
+            continue
+        if _size(found) > ROOM:
+            found.left_out.append(name)
             continue
         step(f"drawing cases of {name}")
         try:
@@ -103,7 +111,14 @@ def pictures_of(answer: Answer, step: Step) -> Cases:
             found.notes.append(f"No pictures of cases of {name}: {error}")
             continue
         found.pictures[name] = drawn
+    if found.left_out:
+        found.notes.append(f"No pictures of cases, to keep the page small: {', '.join(found.left_out)}.")
     return found
+
+
+def _size(found: Cases) -> int:
+    """Bytes of all pictures."""
+    return sum(len(one.png) for drawn in found.pictures.values() for one in drawn)
 
 
 def case_picture(one: CasePicture) -> Picture:

@@ -12,9 +12,9 @@ from rich.text import Text
 from ...forecast.agreement import BlandAltman, ConfidenceInterval
 from ...forecast.annotators import AgainstAnnotator, AnnotatorCeiling
 from ...forecast.run_agreement import MetricSummary, RunAgreement, SizesCompared
-from ...forecast.words import level_words
+from ...forecast.words import level_words, score_words
 from .score_tables import NOT_AVERAGED, metric_words
-from .screen import Heading, note, plain_table, score_words
+from .screen import Heading, note, plain_table
 
 LIMITS = ("bias", "SD of the differences", "lower limit of agreement", "upper limit of agreement", "cases")
 """Rows of a Bland-Altman table."""

@@ -10,11 +10,11 @@ from rich.text import Text
 from ...forecast.across_test_sets import AcrossTestSets
 from ...forecast.comparison import Comparison
 from ...forecast.forecast import Question
-from ...forecast.words import level_words
+from ...forecast.words import ends_words, level_words, score_words
 from .pair_tables import against_first, differences_table, pair_parts, pair_words
 from .prose import Prose
 from .ranking_table import ranking_table
-from .screen import DOUBT, GOOD, Heading, ends_words, note, plain_table, score_words
+from .screen import DOUBT, GOOD, Heading, note, plain_table
 
 OBSERVED = (
     "observed differences: interval (bootstrap) and p (paired t) are over test cases alone; SD over draws: what "
@@ -74,13 +74,19 @@ def across_report(found: Sequence[AcrossTestSets], question: Question) -> Render
         parts.append(Text(f"{first.arm} / {first.structure} / {first.metric}: {one.reason}", DOUBT * one.differs))
     level = level_words(question.level)
     columns = ("arm", "structure", "test set", "score now", "cases", "reachable gain", f"{level} interval")
-    table = plain_table("What more cases can still add, by test set", *columns, f"P(gain <= {question.eps:g})", "state")
+    table = plain_table("What more cases can still add, by test set", *columns, f"P(rise ≤ {question.eps:g})", "state")
     for one in found:
         for view in one.views:
             curve, gain = view.curve, view.gain.interval
             names = (curve.arm, curve.structure, curve.test_set)
-            span, chance = f"{view.gain.n_from} -> {view.gain.n_to}", f"{view.gain.p_below_eps:.2f}"
+            span, chance = f"{view.gain.n_from} → {view.gain.n_to}", f"{view.gain.p_below_eps:.2f}"
             table.add_row(
-                *names, score_words(view.now), span, score_words(gain.median), ends_words(gain), chance, view.state
+                *names,
+                score_words(view.now),
+                span,
+                score_words(gain.median),
+                ends_words(gain.lo, gain.hi),
+                chance,
+                view.state,
             )
     return Group(*parts, table, Text(""))

@@ -6,32 +6,29 @@ import math
 from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from ...forecast.forecast import HORIZON, Forecast, Gain
+from ...forecast.forecast import HORIZON, Forecast
 from ...forecast.plain_words import answer_words, headline
 from ...forecast.prior import AVERAGE
 from ...forecast.stability import DropLargest
-from ...forecast.types import Interval
 from ...forecast.verdict import NOTABLE
-from ...forecast.words import level_words
+from ...forecast.words import interval_words, score_words
+from ..report_tables.curve import (
+    backtest_table,
+    expected_rows,
+    expected_table,
+    families_table,
+    gains_table,
+    observed_table,
+    parameters_table,
+    refits_table,
+    target_table,
+)
+from .fitted_table import FittedTable
 from .plot import curve_plot
 from .prose import Prose
-from .screen import (
-    BAD,
-    DOUBT,
-    GOING,
-    GOOD,
-    Heading,
-    ends_words,
-    interval_words,
-    note,
-    plain_table,
-    score_words,
-    size_words,
-    warning,
-)
+from .screen import BAD, DOUBT, GOING, GOOD, Heading, note, shown, warning
 
 VERDICT_STYLE = {
     "plateau_reached": GOOD,
@@ -71,153 +68,20 @@ def _forecast_parts(forecast: Forecast) -> Iterator[RenderableType]:
     yield Text("")
 
 
-def _tables(forecast: Forecast) -> Iterator[Table]:
+def _tables(forecast: Forecast) -> Iterator[FittedTable]:
     """What more cases add first, what it rests on after it."""
-    if forecast.posterior is not None:
-        yield _gains_table(forecast)
-        yield from _at_tables(forecast)
-    yield _sizes_table(forecast)
-    if forecast.posterior is not None:
-        yield _parameters_table(forecast)
-        yield _families_table(forecast)
-    if forecast.backtest:
-        yield _backtest_table(forecast)
-
-
-def _sizes_table(forecast: Forecast) -> Table:
-    curve = forecast.curve
-    table = plain_table(
-        "Observed", "cases", "draws", f"mean {curve.metric}", "SD over draws", "SD over test cases", "least squares"
-    )
-    rows = zip(curve.sizes, curve.draws, curve.observed, curve.draw_sd, curve.case_sd, strict=True)
-    for size, draws, mean, draw_sd, over_cases in rows:
-        fitted = score_words(float(forecast.fit.score(size))) if forecast.fit else "-"
-        table.add_row(str(size), str(draws), score_words(mean), score_words(draw_sd), score_words(over_cases), fitted)
-    return table
-
-
-def _parameters_table(forecast: Forecast) -> Table:
-    """The named model: least squares beside the posterior."""
-    fit, posterior, plateau = forecast.fit, forecast.posterior, forecast.plateau
-    assert fit is not None and posterior is not None and plateau is not None
-    level, eps = forecast.question.level, forecast.question.eps
-    table = plain_table(
-        f"The named model, exponential plateau D(n) = {fit.family.formula}",
-        "",
-        "least squares ± SE",
-        "posterior",
-        f"{level_words(level)} interval",
-    )
-    meaning = {"DM": "ceiling DM", "D0": "score at no case D0", "k": "rate k per case"}
-    values = zip(fit.parameters.items(), fit.stderr, posterior.parameters().values(), strict=True)
-    for (name, value), error, draws in values:
-        found = Interval.of(draws, level)
-        show = score_words if name != "k" else _rate
-        spread = f" ± {show(float(error))}" if math.isfinite(error) else " ± ?"
-        table.add_row(
-            meaning[name],
-            show(value) + spread,
-            show(found.median),
-            f"[{show(found.lo)}, {show(found.hi)}]",
-            end_section=name == "k",
-        )
-    size, score = fit.plateau(eps)
-    table.add_row(f"plateau size n*, {eps:g} below DM", f"{size:.0f}", *size_words(plateau.size))
-    table.add_row(
-        "score at n*",
-        score_words(score),
-        score_words(plateau.score.median),
-        ends_words(plateau.score),
-    )
-    return table
-
-
-def _families_table(forecast: Forecast) -> Table:
-    """Every family on its own beside the forecast: where they part, the data do not decide."""
-    gain = forecast.reachable_gain
-    assert gain is not None
-    table = plain_table(
-        "Families alone",
-        "",
-        "weight",
-        f"score at {gain.n_to}",
-        f"{level_words(forecast.question.level)} interval",
-        "gain there",
-        "n*",
-    )
-    for view in forecast.families:
-        table.add_row(
-            Text(view.family.name, no_wrap=True),
-            f"{view.weight:.2f}" if view.weight else "-",
-            score_words(view.score.median),
-            ends_words(view.score),
-            score_words(view.gain.interval.median),
-            size_words(view.plateau.size)[0],
-        )
-    return table
-
-
-def _backtest_table(forecast: Forecast) -> Table:
-    """Larger sizes forecast from smaller ones."""
-    level = level_words(forecast.question.level)
-    table = plain_table("Backtest", "from sizes up to", "at", "forecast", f"{level} interval", "observed", "interval")
-    for test in forecast.backtest:
-        found = test.predicted
-        table.add_row(
-            str(test.from_sizes[-1]),
-            str(test.n),
-            score_words(found.median),
-            ends_words(found),
-            score_words(test.observed),
-            "held" if test.held else "did NOT hold",
-        )
-    return table
-
-
-def _gains_table(forecast: Forecast) -> Table:
-    table = plain_table(
-        "What more cases can still add",
-        "",
-        "median",
-        f"{level_words(forecast.question.level)} interval",
-        f"P(gain <= {forecast.question.eps:g})",
-    )
-    for name, gain in (("reachable gain", forecast.reachable_gain), ("gain of doubling", forecast.gain_doubling)):
-        assert isinstance(gain, Gain)
-        found = gain.interval
-        table.add_row(
-            f"{name} {gain.n_from} -> {gain.n_to} cases",
-            score_words(found.median),
-            ends_words(found),
-            f"{gain.p_below_eps:.2f}",
-        )
-    return table
-
-
-def _at_tables(forecast: Forecast) -> Iterator[Table]:
-    level = level_words(forecast.question.level)
-    if forecast.at:
-        table = plain_table(
-            "Expected score", "cases", "median", f"{level} interval", f"{level} interval of the next run"
-        )
-        for one in forecast.at:
-            expected, run = one.expected, one.next_run
-            table.add_row(
-                str(one.n),
-                score_words(expected.median),
-                ends_words(expected),
-                ends_words(run),
-            )
-        past = ", ".join(str(one.n) for one in forecast.at if not one.within_horizon)
-        if past:
-            words = f"{past}: past the horizon of {forecast.horizon} cases, beyond what these pilots can tell."
-            table.caption = Text(words, DOUBT)
-        yield table
-    found = forecast.n_for_target
-    if found is not None:
-        table = plain_table("Cases needed for a target", "target", "median", f"{level} interval", "P(unreachable)")
-        table.add_row(score_words(found.target), *size_words(found.size), f"{found.p_unreachable:.2f}")
-        yield table
+    made = [
+        gains_table(forecast),
+        expected_table(forecast, expected_rows(forecast)),
+        target_table(forecast),
+        observed_table(forecast),
+        parameters_table(forecast),
+        families_table(forecast),
+        backtest_table(forecast),
+    ]
+    for one in made:
+        if one.rows:
+            yield shown(one)
 
 
 def _warnings(forecast: Forecast) -> Iterator[str]:
@@ -261,7 +125,7 @@ def _basis(forecast: Forecast) -> Iterator[str]:
             else ""
         )
         yield f"scored on {curve.n_test} test cases{left_out}."
-    yield f"horizon {forecast.horizon} cases ({HORIZON} x the largest trained size)."
+    yield f"looked at up to {forecast.horizon} cases, the horizon ({HORIZON} x the largest trained size)."
     if forecast.sensitivity is not None:
         vague, learned = forecast.sensitivity.vague.interval, forecast.sensitivity.learned.interval
         yield (
@@ -287,25 +151,5 @@ def _sampling(forecast: Forecast) -> str:
 
 def stability_report(found: DropLargest, level: float) -> RenderableType:
     """Refits without the largest sizes."""
-    table = plain_table(
-        f"Without the largest sizes ({level_words(level)} intervals)",
-        "sizes",
-        "DM least squares",
-        "n* least squares",
-        "DM posterior",
-        "n* posterior",
-    )
-    for refit in found.refits:
-        table.add_row(
-            f"up to {refit.sizes[-1]}",
-            score_words(refit.dm_least_squares),
-            f"{refit.n_least_squares:.0f}",
-            f"{score_words(refit.dm.median)} [{score_words(refit.dm.lo)}, {score_words(refit.dm.hi)}]",
-            " ".join(size_words(refit.plateau)),
-        )
     verdict = ("stable", f"bold {GOOD}") if found.stable else ("not stable", f"bold {DOUBT}")
-    return Group(table, Prose.assemble(verdict, ": ", found.reason), Text(""))
-
-
-def _rate(value: float) -> str:
-    return f"{value:.4g}"
+    return Group(shown(refits_table(found, level)), Prose.assemble(verdict, ": ", found.reason), Text(""))

@@ -11,9 +11,9 @@ from ...forecast.comparison import ArmComparison
 from ...forecast.equal_performance import EqualPerformance
 from ...forecast.paired import SizeDifference
 from ...forecast.types import Interval
-from ...forecast.words import level_words
+from ...forecast.words import level_words, score_words
 from .fitted_table import FittedTable
-from .screen import DOUBT, plain_table, score_words
+from .screen import DOUBT, plain_table
 
 SHOWN = 4
 """Lines of a table of equal performance beside those that were asked for."""

@@ -6,7 +6,7 @@ import numpy as np
 from rich.text import Text
 
 from ...forecast.forecast import Forecast
-from ...forecast.types import FloatArray
+from ...forecast.types import FloatArray, probabilities_of
 from ...forecast.words import level_words
 
 BAND, MEDIAN, DRAW, MEAN, NOW = "░", "─", "·", "●", "┊"
@@ -65,7 +65,7 @@ def _last_size(forecast: Forecast) -> float:
 def _band(forecast: Forecast, sizes: FloatArray, level: float) -> FloatArray:
     assert forecast.expected is not None
     scores = forecast.expected.scores(np.maximum(sizes, 1))
-    return np.asarray(np.quantile(scores, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=1))
+    return np.asarray(np.quantile(scores, probabilities_of(level), axis=1))
 
 
 def _assemble(

@@ -13,93 +13,22 @@ from rich.text import Text
 from ...forecast.document import curve_document
 from ...forecast.goal import PLATEAU, TARGET, Goal
 from ...forecast.plain_words import decision_words, sentence, sure_words
-from ...forecast.promises import PromiseOutcome
 from ...forecast.recommendation import Recommendation
-from ...forecast.stability import RoundSummary
-from ...forecast.words import amount_words, level_words
+from ...forecast.words import amount_words, interval_words, level_words
 from ..conclusion import Round
-from ..findings import FalsePositives, ScheduleCheck
+from ..report_tables.columns import Table as ReportTable
+from ..report_tables.study import absent_table, promises_table, rounds_table, schedule_table
 from .curves_report import others_table
 from .forecast_report import forecast_report
 from .prose import Prose
 from .score_tables import score_tables
-from .screen import BAD, DOUBT, GOING, GOOD, ends_words, interval_words, plain_table, score_words, size_words
+from .screen import BAD, DOUBT, GOING, GOOD, plain_table, shown
 
 UNTOLD = ("cannot_tell", "train_pilots")
 """Decisions of other curves that are told with their reason."""
 MOST_CASES = 20
 """Case ids a recommendation lists."""
 CODE_STYLE = {"annotate": GOING, "train_pilots": DOUBT, "cannot_tell": BAD}
-
-
-def history_table(history: Sequence[RoundSummary]) -> Table:
-    """How the forecast moved from round to round, with its intervals."""
-    level = f"[{level_words(history[-1].gain.level)}]"
-    columns = ("round", "annotated", "DM", level, "n*", level, "reachable gain", level)
-    table = plain_table("Round by round", *columns)
-    for one in history:
-        ends = (ends_words(found) for found in (one.dm, one.gain))
-        median, size_ends = size_words(one.plateau)
-        dm = (score_words(one.dm.median), next(ends))
-        gain = (score_words(one.gain.median), next(ends))
-        table.add_row(str(one.round), str(one.n_annotated), *dm, median, size_ends, *gain)
-    return table
-
-
-def promises_table(curves: Sequence[str], outcomes: Sequence[Sequence[PromiseOutcome]]) -> RenderableType:
-    """What was promised for the score after each batch, and what came of it: the campaign's own calibration."""
-    every = [(name, one) for name, found in zip(curves, outcomes, strict=True) for one in found]
-    level = every[0][1].promise.interval.level
-    columns = ("curve", "annotated", "promised", f"[{level_words(level)}]", "observed", "")
-    table = plain_table("Promises and outcomes", *columns)
-    for name, one in every:
-        found = one.promise.interval
-        table.add_row(
-            name,
-            f"{one.n_before} -> {one.promise.n}",
-            score_words(found.median),
-            ends_words(found),
-            score_words(one.observed),
-            "held" if one.held else "MISSED",
-        )
-    held = sum(one.held for _, one in every)
-    words = f"{held} of {len(every)} promises held ({level_words(level)} expected in the long run)."
-    return Group(table, Text(words, "dim"))
-
-
-def schedule_table(checks: Sequence[ScheduleCheck], eps: float) -> RenderableType:
-    """The schedule check: is the curve limited by cases or by training?"""
-    table = plain_table(
-        "Schedule check (twice the iterations)", "arm", "structure", "cases", "plain", "doubled", "rise", ""
-    )
-    for check in checks:
-        note = "limited by training" if check.rise > eps else "ok"
-        table.add_row(
-            check.arm,
-            check.structure,
-            str(check.n),
-            score_words(check.plain),
-            score_words(check.doubled),
-            f"{check.rise:+.3f}",
-            note,
-        )
-    return table
-
-
-def absent_table(found: Sequence[FalsePositives]) -> Table:
-    """False positives where a structure is absent: those cases are not on its curve."""
-    table = plain_table(
-        "Test cases without the structure",
-        "arm",
-        "structure",
-        "cases trained on",
-        "test cases",
-        "false-positive rate",
-        "mean mL",
-    )
-    for one in found:
-        table.add_row(one.arm, one.structure, str(one.n), str(one.cases), f"{one.rate:.2f}", score_words(one.volume_ml))
-    return table
 
 
 def recommendation_panel(
@@ -163,23 +92,24 @@ def round_report(result: Round, protocol: str) -> RenderableType:
     cases = result.study.next_cases(result.recommendation.batch) if named else []
     parts: list[RenderableType] = [recommendation_panel(result.recommendation, result.each, cases), Text("")]
     for forecast, history in zip(result.forecasts, result.history, strict=True):
-        parts.append(forecast_report(forecast))
-        if len(history) > 1:
-            parts += [history_table(history), Text("")]
-    if any(result.outcomes):
-        parts += [promises_table([f.curve.name for f in result.forecasts], result.outcomes), Text("")]
+        name = forecast.curve.name
+        parts += [forecast_report(forecast), *_with_rows(rounds_table({name: history}))]
+    names = [forecast.curve.name for forecast in result.forecasts]
+    parts += _with_rows(promises_table(dict(zip(names, result.outcomes, strict=True))))
     question = result.forecasts[0].question
     if result.others:
         parts += [others_table([curve_document(forecast) for forecast in result.others], question), Text("")]
     parts += [*score_tables(result), Text("")]
-    if result.absent:
-        parts += [absent_table(result.absent), Text("")]
-    if result.schedule:
-        parts += [schedule_table(result.schedule, question.eps), Text("")]
+    parts += [*_with_rows(absent_table(result.absent)), *_with_rows(schedule_table(result.schedule, question.eps))]
     style = CODE_STYLE.get(result.recommendation.code, GOOD)
     parts.append(Text(decision_words(result.recommendation), f"bold {style}"))
     parts.append(Text(f"The forecast holds for the pilots' protocol: {protocol}.", "dim"))
     return Group(*parts)
+
+
+def _with_rows(found: ReportTable) -> list[RenderableType]:
+    """A table and a blank line, where it has rows."""
+    return [shown(found), Text("")] if found.rows else []
 
 
 def round_line(result: Round) -> RenderableType:

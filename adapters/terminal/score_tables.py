@@ -11,10 +11,11 @@ from rich.text import Text
 
 from ...forecast.run_agreement import MetricSummary, run_agreement
 from ...forecast.scores import CROSS_VALIDATION, TEST
+from ...forecast.words import score_words
 from ..conclusion import Round
 from ..metric_table import METRICS
 from ..pooling import COUNTS, pooled_scores
-from .screen import plain_table, score_words
+from .screen import plain_table
 
 NOT_AVERAGED = ("tp", "fp", "fn", "tn", "false_positive", "false_positive_ml")
 """Counts, which mean something only pooled, and what is about cases without the structure."""

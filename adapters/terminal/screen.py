@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -12,7 +11,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from ...forecast.types import Interval, SizeInterval
+from ..report_tables.columns import Table as ReportTable
 from .fitted_table import FittedTable
 from .prose import Prose
 
@@ -50,25 +49,21 @@ def plain_table(title: str, *columns: str, narrow: bool = False, numbers: bool =
     return table
 
 
-def score_words(value: float | None) -> str:
-    """A score with three decimals, a dash where it is unknown."""
-    return "-" if value is None or not math.isfinite(value) else f"{round(value, 3) + 0.0:.3f}"
+def shown(found: ReportTable, *, title: bool = True) -> FittedTable:
+    """A table of a report, its note below it.
 
-
-def ends_words(found: Interval) -> str:
-    """An interval of scores."""
-    return f"[{score_words(found.lo)}, {score_words(found.hi)}]"
-
-
-def interval_words(found: Interval) -> str:
-    """A median and its interval, scores."""
-    return f"{score_words(found.median)} {ends_words(found)}"
-
-
-def size_words(size: SizeInterval) -> tuple[str, str]:
-    """Median and interval of a number of cases, open where it was censored."""
-    median = f"> {size.horizon:.0f}" if size.median is None else f"{size.median:.0f}"
-    return median, f"[{size.lo:.0f}, {'> ' if size.hi_censored else ''}{size.hi:.0f}]"
+    Args:
+        found: With rows.
+        title: Whether its title is above it.
+    """
+    made = FittedTable(found.title if title else "", narrow=not found.columns[0].number)
+    for column in found.columns:
+        made.add_column(Text(column.head), justify="right" if column.number else "left")
+    for cells in found.cells:
+        made.add_row(*cells)
+    if found.note:
+        made.caption = Text(found.note, "dim")
+    return made
 
 
 def note(text: str) -> Table:

@@ -138,7 +138,6 @@ def _machine_words(document: Mapping[str, Any]) -> list[Text]:
             words = f"{arm}: {pace['seconds_per_iteration']:.3g} s per iteration"
             lines.append(Text(", ".join([words, *memory]) + f" (measured on {pace['runs']} runs).", "dim"))
     if document["hours_spent"]:
-        lines.append(
-            Text(f"Spent so far: {document['hours_spent']:.2f} h in all, start-up and lost work included.", "dim")
-        )
+        words = f"Spent so far: {document['hours_spent']:.2f} h, summed over runs, start-up and lost work included."
+        lines.append(Text(words, "dim"))
     return lines

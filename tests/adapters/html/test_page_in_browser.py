@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from dicecast.tests.browser import Opened, barriers, reading
+from dicecast.tests.browser import Opened, barriers, looked_at, reading
 
-from .conftest import HOSTILE
+from .conftest import HOSTILE, scores
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +33,16 @@ def test_nothing_is_asked_of_the_network_and_nothing_is_cut_off(opened: Opened, 
     tab = opened(width, color_scheme=scheme)
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     assert tab.locator("h1").inner_text().startswith("Report <img")
+
+
+def test_on_a_phone_titles_of_tables_stay_in_view(opened: Opened) -> None:
+    tab = opened(390)
+    captions = tab.locator("article.curve:visible > .scroll caption span, #curves caption span")
+    assert captions.count() >= 2
+    for caption in captions.all():
+        box = caption.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+    assert tab.locator("article.curve:visible .y-title").inner_text() == "dice, mean over 8 test cases"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -127,3 +137,16 @@ def test_on_paper_every_curve_and_number_is_open(opened: Opened) -> None:
     tab.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert tab.locator("details:not([open])").count() == 0
     assert tab.pdf().startswith(b"%PDF")
+
+
+def test_the_chance_of_a_target_is_read_at_any_number_of_cases(cli: Any, chromium: Any, tmp_path: Path) -> None:
+    source, page = tmp_path / "scores.csv", tmp_path / "report.html"
+    scores({"a": 0.8}, ("organ",)).to_csv(source, index=False)
+    assert cli("report", source, "-o", page, "--target", "0.81").exit_code == 0
+    with looked_at(chromium, page) as opened:
+        tab = opened()
+        slide(tab, 0)
+        head = "chance that the mean reaches 0.81"
+        assert reading(tab)[head] == "less than 1%"
+        slide(tab, 10_000)
+        assert re.fullmatch(r"\d+%|(more|less) than \d+%", reading(tab)[head])

@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from dicecast.adapters.html.downloads import csv_uri
 from dicecast.adapters.html.explorer import Axis, _score_ticks, _size_ticks
 from dicecast.adapters.html.page import GENERATOR, without_folders
-from dicecast.adapters.html.tables import csv_uri
+from dicecast.cli import app
 
 from .conftest import HOSTILE, scores
 
 Cli = Callable[..., Any]
+pytestmark = pytest.mark.usefixtures("chains_once")
 
 
 class Reader(HTMLParser):
@@ -102,8 +105,27 @@ def test_every_image_has_a_text_and_every_chart_says_what_it_shows(page: Path) -
     assert len(charts) == 8 and all("Expected dice" in (chart["aria-label"] or "") for chart in charts)
 
 
-def test_a_page_is_replaced_and_nothing_else_is(cli: Cli, tmp_path: Path) -> None:
-    source, page = tmp_path / "scores.csv", tmp_path / "report.html"
+@pytest.fixture(scope="module")
+def replaced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of one curve with everything asked for, where an earlier page was."""
+    folder = tmp_path_factory.mktemp("replaced")
+    source, target = folder / "scores.csv", folder / "report.html"
+    scores({"a": 0.8}, ("organ",)).to_csv(source, index=False)
+    target.write_text(f'<!DOCTYPE html>\n<meta name="generator" content="{GENERATOR}">\nearlier')
+    asked = ("--at", "5,187,5000", "--target", "0.79", "--per-case", "3", "--per-round", "50", "--title", "later")
+    written = ("-o", str(target), "--json", str(folder / "answer.json"))
+    result = CliRunner().invoke(app, ["report", str(source), *written, *asked])
+    assert result.exit_code == 0, result.output
+    return target
+
+
+def answer_of(page: Path) -> Any:
+    """The document written beside a page."""
+    return json.loads(page.with_name("answer.json").read_text(encoding="utf-8"))
+
+
+def test_a_page_is_replaced_and_nothing_else_is(cli: Cli, tmp_path: Path, replaced: Path) -> None:
+    source = tmp_path / "scores.csv"
     scores({"a": 0.8}, ("organ",)).to_csv(source, index=False)
     before = source.read_bytes()
     result = cli("report", source, "-o", source)
@@ -111,35 +133,30 @@ def test_a_page_is_replaced_and_nothing_else_is(cli: Cli, tmp_path: Path) -> Non
     assert source.read_bytes() == before
     result = cli("report", source, "-o", tmp_path)
     assert result.exit_code == 2 and "found the folder" in result.stderr
-    page.write_text(f'<!DOCTYPE html>\n<meta name="generator" content="{GENERATOR}">\nearlier')
-    assert cli("report", source, "-o", page, "--title", "later").exit_code == 0
-    assert "<title>later</title>" in page.read_text()
+    assert "<title>later</title>" in replaced.read_text()
 
 
 def words_of(page: Path) -> str:
     return " ".join(" ".join(read(page).text).split())
 
 
-def test_sizes_and_a_target_that_are_asked_for_are_told(cli: Cli, tmp_path: Path) -> None:
-    source, page, answer = tmp_path / "scores.csv", tmp_path / "report.html", tmp_path / "answer.json"
-    scores({"a": 0.8}, ("organ",)).to_csv(source, index=False)
-    result = cli("report", source, "-o", page, "--at", "5,187,5000", "--target", "0.79", "--json", answer)
-    assert result.exit_code == 0, result.stderr
-    words, (curve,) = words_of(page), json.loads(answer.read_text())["curves"]
+def test_sizes_and_a_target_that_are_asked_for_are_told(cli: Cli, replaced: Path) -> None:
+    words, (curve,) = words_of(replaced), answer_of(replaced)["curves"]
+    assert [one["n"] for one in curve["at"]] == [5, 187, 5000]
     for one in curve["at"]:
-        assert f"{one['n']:,} {one['median']:.3f} [{one['lo']:.3f}, {one['hi']:.3f}]" in words
+        assert f"{one['n']} {one['median']:.3f} [{one['lo']:.3f}, {one['hi']:.3f}]" in words
     assert "A mean dice of 0.79 takes" in words
-    assert cli("report", source, "-o", page, "--json", page).exit_code == 2
+    source = replaced.with_name("scores.csv")
+    assert cli("report", source, "-o", replaced, "--json", replaced).exit_code == 2
 
 
-def test_the_slider_begins_at_the_answer_and_stops_at_the_horizon(cli: Cli, tmp_path: Path) -> None:
-    source, page, answer = tmp_path / "scores.csv", tmp_path / "report.html", tmp_path / "answer.json"
-    scores({"a": 0.8}, ("organ",)).to_csv(source, index=False)
-    for options in (["--per-case", "3", "--per-round", "50"], ["--left", "7"]):
-        assert cli("report", source, "-o", page, "--json", answer, *options).exit_code == 0
+def test_the_slider_begins_at_the_answer_and_stops_at_the_horizon(cli: Cli, replaced: Path, tmp_path: Path) -> None:
+    source, seven = replaced.with_name("scores.csv"), tmp_path / "report.html"
+    assert cli("report", source, "-o", seven, "--json", tmp_path / "answer.json", "--left", "7").exit_code == 0
+    for page in (replaced, seven):
         data = re.search(r'id="data">(.*?)</script>', page.read_text(), re.DOTALL)
         assert data is not None
-        (curve,), batch = json.loads(data[1]), json.loads(answer.read_text())["recommendation"]["batch"]
+        (curve,), batch = json.loads(data[1]), answer_of(page)["recommendation"]["batch"]
         assert curve["start"] == 80 + (batch or 7)
         assert {curve["start"], 80, 160, 320} <= set(curve["points"]["n"])
 
@@ -176,8 +193,10 @@ def test_what_is_left_out_of_many_curves_is_said(cli: Cli, tmp_path: Path) -> No
     scores({"a": 0.98}, tuple(f"organ {i}" for i in range(13)), cases=2).to_csv(source, index=False)
     assert cli("report", source, "-o", page).exit_code == 0
     words = words_of(page)
-    assert "Agreement is drawn for the first 12 of 13 arms and structures." in words
-    assert "Posterior, cost and refits are drawn for the first 6 of 13 arms and structures." in words
+    assert "Agreement is drawn for the first 6 of 13 arms and structures." in words
+    assert "Posterior, cost, refits and rounds are drawn for the first 4 of 13 curves." in words
+    assert re.search(r"MCMC, every family alone and backtests are given for \d+ of 13 curves\.", words)
+    assert "--figures FOLDER writes every figure" in words
     assert "single scores are too many" not in words
 
 
