@@ -104,7 +104,7 @@ def _named(text: str) -> tuple[str, Path]:
         return name.strip(), Path(path)
     if sign and not name.strip() and not Path(text).exists():
         raise InputError(f"a source must be PATH or NAME=PATH, found {text!r}.")
-    return Path(text).resolve().name.removesuffix(".csv"), Path(text)
+    return Path(text).resolve().name.removesuffix(".gz").removesuffix(".csv"), Path(text)
 
 
 def _names_of(source: str, curves: Sequence[Curve]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from ..forecast.prior import AVERAGE
 from .arm_sources import Arms, read_arms
 from .commands import files_words, numbers_by_arm
 from .figures.comparison import left_out_words, write_comparison_figures
-from .sources import Wishes
+from .sources import Wishes, known_words
 from .terminal.comparison_report import across_report, comparison_report
 from .terminal.screen import DOUBT, note
 
@@ -106,7 +106,7 @@ def _costs(read: Arms, names: Sequence[str], terms: Terms) -> dict[str, ArmCost]
     for option, given in (("per-case", per_case), ("per-run", per_run)):
         unknown = [arm for arm in given if arm and arm not in names]
         if unknown:
-            raise InputError(f"--{option}: unknown arm {unknown[0]!r}: there is {', '.join(names)}.")
+            raise InputError(f"--{option}: unknown arm {unknown[0]!r}: {known_words(unknown[0], names)}")
     found = {}
     for name in names:
         own = read.costs.get(name)

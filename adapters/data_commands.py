@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..forecast.errors import InputError, StorageError
+from ..forecast.errors import InputError, StorageError, install_words
 from .files import check_new
 from .nnunet import require_nnunet
-from .sources import whole_numbers
+from .sources import known_words, whole_numbers
 from .tables import write_csv
 
 EXAMPLES = ("phantom", "healthy", "hippocampus")
@@ -26,7 +26,7 @@ def example(name: str, folder: Path, cases: int, seed: int, archive: Path | None
         WorkError: The download failed.
     """
     if name not in EXAMPLES:
-        raise InputError(f"unknown example {name!r}: there is {', '.join(EXAMPLES)}.")
+        raise InputError(f"unknown example {name!r}: {known_words(name, EXAMPLES)}")
     if archive is not None and name != "hippocampus":
         raise InputError("--archive goes with hippocampus only.")
     if name == "hippocampus":
@@ -38,7 +38,7 @@ def example(name: str, folder: Path, cases: int, seed: int, archive: Path | None
     if seed < 0:
         raise InputError(f"the seed must be a whole number >= 0, found {seed}.")
     if importlib.util.find_spec("SimpleITK") is None:
-        raise InputError("writing images needs SimpleITK. Install it with pip install 'dicecast[nnunet]'.")
+        raise InputError(f"writing images needs SimpleITK. Install it {install_words('nnunet')}.")
     check_new(folder)
     from .examples.phantom import write_phantom
 

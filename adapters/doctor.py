@@ -15,7 +15,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from .. import __version__
-from ..forecast.errors import DicecastError
+from ..forecast.errors import DicecastError, install_words
 from .examples.phantom import write_phantom
 from .execution.slots import cores
 from .files import read_json
@@ -142,7 +142,11 @@ def _report(found: dict[str, Any], problems: list[str]) -> RenderableType:
     lines: list[RenderableType] = [table]
     if {"torch", "nnunetv2"} & set(missing):
         lines.append(
-            Text("Training is not possible here: pip install 'dicecast[nnunet]'. Forecasting a CSV is.", DOUBT)
+            Text(
+                "Training is not possible here, forecasting a CSV is. Install nnU-Net and torch "
+                f"{install_words('nnunet')}.",
+                DOUBT,
+            )
         )
     lines += [Text(f"warning: {w}", DOUBT) for w in (dataset or {}).get("warnings", [])[:10]]
     lines += [Text(f"problem: {problem}", "red") for problem in problems]

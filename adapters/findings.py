@@ -14,6 +14,9 @@ from .run_folders import completed_runs, run_folder
 from .run_scores import scores_of
 from .study import Study
 
+NARROW = 2.0
+"""Standard errors within which a rise lies near the tolerance."""
+
 
 @dataclass(frozen=True)
 class ScheduleCheck:
@@ -24,6 +27,8 @@ class ScheduleCheck:
     n: int
     plain: float
     doubled: float
+    error: float | None = None
+    """Standard error of the rise over the test cases, which are paired; what another seed would give is not in it."""
 
     @property
     def rise(self) -> float:
@@ -68,7 +73,10 @@ def schedule_checks(study: Study) -> list[ScheduleCheck]:
         for structure in plain_scores.columns.intersection(doubled.columns):
             pair = pd.concat([plain_scores[structure], doubled[structure]], axis=1).dropna()
             if len(pair):
-                found.append(ScheduleCheck(check.arm, str(structure), check.n, *map(float, pair.mean())))
+                plain_mean, doubled_mean = map(float, pair.mean())
+                rises = (pair.iloc[:, 1] - pair.iloc[:, 0]).to_numpy(dtype=float)
+                error = float(np.std(rises, ddof=1) / np.sqrt(len(rises))) if len(rises) > 1 else None
+                found.append(ScheduleCheck(check.arm, str(structure), check.n, plain_mean, doubled_mean, error))
     return found
 
 
@@ -94,7 +102,17 @@ def limited_by_training(curve: Curve, checks: Sequence[ScheduleCheck], eps: floa
     worst = max(risen, key=lambda check: check.rise)
     return (
         f"the curve is limited by training: twice the iterations raise {worst.structure} at {worst.n} cases from "
-        f"{worst.plain:.3f} to {worst.doubled:.3f}, more than {eps:g}."
+        f"{worst.plain:.3f} to {worst.doubled:.3f}, more than {eps:g}{_narrowly(worst, eps)}."
+    )
+
+
+def _narrowly(check: ScheduleCheck, eps: float) -> str:
+    """Said of a rise that other test cases could have shown on the other side of eps."""
+    if check.error is None or check.rise - eps > NARROW * check.error:
+        return ""
+    return (
+        f", but narrowly: the standard error of the rise is {check.error:.3f} over the test cases alone, and each "
+        "length was trained once"
     )
 
 

@@ -234,7 +234,7 @@ def _train(study: Study, specs: Sequence[PilotSpec], place: Place, options: RunO
     check_training_space(study, due, place.at_once)
     foretold = _foretold(study, due)
     if due:
-        words = f"about {foretold:.2f} h of training and prediction" if foretold is not None else UNKNOWN
+        words = UNKNOWN if foretold is None else f"about {foretold:.2f} h of training and prediction, summed over runs"
         watchers.notice(f"{len(due)} pilot runs are due: {words}.")
     standing = work_off(distinct, place.engine, watchers.runs, watchers.notice, wait=options.wait)
     done = {spec.folder for spec in standing.done}
@@ -264,7 +264,7 @@ def _taken(due: Sequence[PilotSpec], foretold: float | None) -> str:
     """Hours that trainings took, work that was lost included."""
     hours = sum(read_record(spec.folder).get("seconds_spent", 0.0) for spec in due) / 3600
     words = "" if foretold is None else f" ({foretold:.2f} h were foretold)"
-    return f"{len(due)} pilot runs took {hours:.2f} h in all{words}."
+    return f"{len(due)} pilot runs took {hours:.2f} h of training and prediction, summed over runs{words}."
 
 
 def _free_disk(study: Study) -> None:

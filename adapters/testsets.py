@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..forecast.errors import InputError
 from .metrics import case_scores
 from .nnunet.checks import check_cases, reader_of, shared_image
 from .nnunet.dataset import CaseFiles, Label, NnunetDataset, check_like, declared_values, read_dataset
+from .nnunet.image_files import read_file
 from .nnunet.scoring import physical
 from .sections import AnnotatorSection, ExtraTestSection
 from .tables import read_columns
@@ -170,7 +172,7 @@ def annotator_agreement(
     rows = []
     for case, files in cases.items():
         paths = {"majority": files.label, **{name: labels[case] for name, labels in annotators.items()}}
-        maps = {name: reader.read_seg(str(path))[0][0] for name, path in paths.items()}
+        maps = {name: _labels(reader, path)[0][0] for name, path in paths.items()}
         for name, found_map in maps.items():
             if found_map.shape != maps["majority"].shape:
                 raise InputError(
@@ -195,8 +197,13 @@ def annotator_agreement(
 
 def physical_axes(dataset: NnunetDataset, case: str) -> int:
     """Axes of a case's image whose voxel size is known: 3 for volumes, 2 for flat images, 0 for natural ones."""
-    _, properties = reader_of(dataset.declared).read_seg(str(dataset.cases[case].label))
+    _, properties = _labels(reader_of(dataset.declared), dataset.cases[case].label)
     return len(physical(properties["spacing"]) or ())
+
+
+def _labels(reader: Any, path: Path) -> tuple[Any, Mapping[str, Any]]:
+    found: tuple[Any, Mapping[str, Any]] = read_file(lambda: reader.read_seg(str(path)), path)
+    return found
 
 
 def reference_facts(
@@ -217,8 +224,9 @@ def _facts(
 ) -> Iterator[dict[str, Any]]:
     reader = reader_of(declared)
     for case, files in cases.items():
-        image, properties = reader.read_images([str(path) for path in files.images])
-        label, _ = reader.read_seg(str(files.label))
+        images = [str(path) for path in files.images]
+        image, properties = read_file(functools.partial(reader.read_images, images), files.images[0])
+        label, _ = _labels(reader, files.label)
         spacing = physical(properties["spacing"])
         voxel = None if spacing is None or len(spacing) < 3 else float(np.prod(spacing))
         for structure, values in structures.items():

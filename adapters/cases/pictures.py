@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...forecast.errors import InputError
+from ...forecast.errors import InputError, install_words
 from ...forecast.scores import TEST
 from ...forecast.types import BoolArray
 from ..figures.canvas import file_name
@@ -172,8 +172,8 @@ def _cases_of(study: Study, test_set: str) -> tuple[NnunetDataset, Mapping[str, 
 def _reader(dataset: NnunetDataset) -> Any:
     if importlib.util.find_spec("nnunetv2") is None:
         raise InputError(
-            "pictures of cases need nnU-Net v2 to read the images, which is not installed here. Install it with "
-            "pip install 'dicecast[nnunet]'."
+            "pictures of cases need nnU-Net v2 to read the images, which is not installed here. Install it "
+            f"{install_words('nnunet')}."
         )
     return image_reader(dataset)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import numpy as np
 from ...forecast.errors import InputError
 from ...forecast.types import FloatArray
 from ..nnunet.dataset import COLOUR_ENDINGS, CaseFiles
+from ..nnunet.image_files import read_file, states_orientation
 from ..nnunet.scoring import physical
 from .volume import CaseVolume
 
@@ -43,12 +42,12 @@ def read_case(
     for what, path in paths.items():
         if not path.is_file():
             raise InputError(f"{path}: the {what} is not there. Restore it.")
-    channels, about = _read(lambda: reader.read_images([str(files.images[0])]), files.images[0])
+    channels, about = read_file(lambda: reader.read_images([str(files.images[0])]), files.images[0])
     image, shape = _shown(channels, files), channels.shape[1:]
     del channels
 
     def labels(path: Path) -> np.ndarray[Any, Any]:
-        found = _read(lambda: reader.read_seg(str(path)), path)[0][0]
+        found = read_file(lambda: reader.read_seg(str(path)), path)[0][0]
         if found.shape != shape:
             raise InputError(f"{path}: must have the shape of the image, {shape}, found {found.shape}. Restore it.")
         return np.asarray(found)
@@ -65,16 +64,6 @@ def read_case(
     )
 
 
-def _read(read: Callable[[], tuple[Any, Mapping[str, Any]]], path: Path) -> tuple[Any, Mapping[str, Any]]:
-    said = io.StringIO()  # nnU-Net's readers print what is wrong and raise without a word
-    try:
-        with contextlib.redirect_stdout(said):
-            return read()
-    except Exception as error:  # readers raise whatever their library raises
-        why = str(error) or " ".join(said.getvalue().split()) or type(error).__name__
-        raise InputError(f"{path}: cannot be read as an image: {why}. Restore the file.") from error
-
-
 def _shown(channels: np.ndarray[Any, Any], files: CaseFiles) -> np.ndarray[Any, Any]:
     """The colours of a colour image, 0 to 255; the first channel of everything else."""
     if len(channels) < 3 or files.images[0].suffix.lower() not in COLOUR_ENDINGS:
@@ -87,7 +76,8 @@ def patient_affine(about: Mapping[str, Any]) -> FloatArray | None:
     """Patient coordinates (LPS, mm) of an index in the order of nnU-Net's arrays, from what its reader says.
 
     Returns:
-        Shape [3, 4], see `CaseVolume.affine`; None where the reader knows of no patient: flat images, TIFF.
+        Shape [3, 4], see `CaseVolume.affine`; None where the reader knows of no patient: flat images, TIFF,
+        a header that makes no sense.
     """
     if "nibabel_stuff" in about:
         found = about["nibabel_stuff"]
@@ -100,14 +90,6 @@ def patient_affine(about: Mapping[str, Any]) -> FloatArray | None:
         affine = np.column_stack([direction * np.asarray(found["spacing"][:3]), found["origin"][:3]])
     else:
         return None
+    if not np.all(np.isfinite(affine)) or np.linalg.matrix_rank(affine[:, :3]) < 3:
+        return None
     return np.asarray(affine[:, [2, 1, 0, 3]], float)  # arrays have their axes in the opposite order of files
-
-
-def states_orientation(path: Path) -> bool:
-    """Whether an image says how the patient lay: a NIfTI file may leave both of its transforms undefined."""
-    if not path.name.endswith((".nii", ".nii.gz")):
-        return True
-    import nibabel
-
-    header = nibabel.load(path).header
-    return bool(header["qform_code"] > 0 or header["sform_code"] > 0)

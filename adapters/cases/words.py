@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...forecast.scores import TEST
+from ..metric_table import metric_name
 from .choice import Choice
 from .views import Frame, Plane, Point, planes_of
 from .volume import CaseVolume, missed_parts, tilt
 
 TURNED_DEGREES = 5.0
 """From here on slices are said to be tilted."""
-NAMES = {"dice": "Dice", "f1": "F1", "jaccard": "Jaccard", "nsd": "surface Dice", "nsd_area": "surface Dice by area"}
 REASONS = {
     "best": "where the reference is largest",
     "median": "where the reference is largest",
@@ -86,7 +86,7 @@ def alt_of(drawn: Drawn) -> str:
 
 
 def _standing(drawn: Drawn) -> Iterator[str]:
-    choice, name = drawn.choice, NAMES.get(drawn.metric, drawn.metric)
+    choice, name = drawn.choice, metric_name(drawn.metric)
     among = "test cases" if drawn.test_set == TEST else f"cases of test set {drawn.test_set}"
     if choice.of == 1:
         yield f"The only one of the {among} with this structure: {choice.case}."

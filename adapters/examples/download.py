@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...forecast.errors import InputError, WorkError
+from ...forecast.errors import InputError, WorkError, install_words
 from ..files import REFUSED, check_new, storage_errors
 from ..nnunet import require_nnunet
 from ..nnunet.decathlon import convert_decathlon, nearest_folder
@@ -87,8 +87,8 @@ def _require_pooch() -> None:
         import pooch  # noqa: F401
     except ImportError as error:
         raise InputError(
-            "downloading needs pooch, which is not installed here. Install it with pip install 'dicecast[examples]', "
-            "or download the file yourself and give it as the archive."
+            f"downloading needs pooch, which is not installed here. Install it {install_words('examples')}; or "
+            "download the file yourself and give it as the archive."
         ) from error
 
 

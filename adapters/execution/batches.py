@@ -16,9 +16,19 @@ from pathlib import Path
 
 from ...forecast.errors import InputError
 from ..files import read_json, write_json
+from ..json_shape import misfit
 
 PREPARATION = "preparation"
 """The task that plans and preprocesses."""
+WRITTEN = {
+    "tasks": [{"run": str, "saved": int}],
+    "submitted": float,
+    "job": (str, None),
+    "forgiven?": bool,
+}
+"""The shape of a `batch.json`."""
+JOB = re.compile(r"[\w.+-]{0,64}")
+"""A job's id, which names files."""
 SLURM_SAYS = ("srun:", "slurmstepd:", "submitit ")
 """Beginnings of lines that are about the job and not from it."""
 
@@ -105,16 +115,16 @@ def _batch(path: Path) -> Batch | None:
         if not path.exists():
             return None
         raise
-    try:
-        entries = tuple(Entry(str(task["run"]), int(task["saved"])) for task in document["tasks"])
-        return Batch(
-            path.parent, entries, float(document["submitted"]), document["job"], bool(document.get("forgiven"))
-        )
-    except (TypeError, KeyError, ValueError) as error:
+    wrong = misfit(document, WRITTEN)
+    if wrong is None and not JOB.fullmatch(document["job"] or ""):
+        wrong = "job must be an id of SLURM's"
+    if wrong is not None:
         raise InputError(
-            f"{path}: must be what dicecast wrote of a submission, found something else. Delete {path.parent}; its "
-            "runs are then handed over again."
-        ) from error
+            f"{path}: must be what dicecast wrote of a submission, but {wrong}. Delete {path.parent}; its runs are "
+            "then handed over again."
+        )
+    entries = tuple(Entry(task["run"], task["saved"]) for task in document["tasks"])
+    return Batch(path.parent, entries, float(document["submitted"]), document["job"], document.get("forgiven", False))
 
 
 def last_entries(batches: Sequence[Batch]) -> Mapping[str, tuple[Batch, int]]:

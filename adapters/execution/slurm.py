@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...forecast.errors import InputError, WorkError
+from ...forecast.errors import InputError, WorkError, install_words
 from ..execution_section import ExecutionSection, minutes
 from ..files import write_with
 from ..nnunet.attempt import saved_epochs
@@ -51,7 +51,7 @@ def require_submitit() -> Any:
         import submitit
     except ImportError as error:
         raise InputError(
-            "--engine slurm needs submitit, which is not installed here. Install it with pip install 'dicecast[slurm]'."
+            f"--engine slurm needs submitit, which is not installed here. Install it {install_words('slurm')}."
         ) from error
     return submitit
 

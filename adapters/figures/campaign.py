@@ -11,8 +11,8 @@ from ...forecast.curve import Curve
 from ...forecast.errors import InputError
 from ...forecast.promises import PromiseOutcome
 from ...forecast.words import level_words
+from ..metric_table import metric_words
 from .canvas import BLACK, BLUE, CASES, GREEN, GREY, VERMILION, Style, axes_or_new, legend, over_words, title
-from .words import metric_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
@@ -55,18 +56,26 @@ def new_figure(height: float = 4.2, width: float = WIDTH) -> Figure:
 
 
 def axes_or_new(axes: Axes | None, height: float = 4.2) -> Axes:
-    """The axes given, or those of a new figure that a notebook shows."""
-    if axes is not None:
-        return axes
-    found: Axes = axes_grid(None, 1, 1, height)[0, 0]
-    return found
+    """The axes given, or those of a new figure that a notebook shows.
+
+    Raises:
+        InputError: Something that is not one Axes was given.
+    """
+    if axes is None:
+        found: Axes = axes_grid(None, 1, 1, height)[0, 0]
+        return found
+    if not _is_axes(axes):
+        raise InputError(
+            f"axes must be one matplotlib Axes, found {_kind(axes)}. Of several, as subplots gives them, pass one."
+        )
+    return axes
 
 
 def axes_grid(axes: Any, rows: int, columns: int, height: float, **shared: Any) -> Any:
     """The axes given as an array [rows, columns], or those of a new figure that a notebook shows.
 
     Raises:
-        InputError: Another number of axes was given.
+        InputError: Another number of axes, or something else, was given.
     """
     if axes is None:
         from matplotlib import pyplot
@@ -76,7 +85,24 @@ def axes_grid(axes: Any, rows: int, columns: int, height: float, **shared: Any) 
     given = np.asarray(axes, dtype=object)
     if given.size != rows * columns:
         raise InputError(f"this figure needs {rows * columns} axes ({rows} by {columns}), found {given.size}.")
+    other = next((one for one in given.ravel() if not _is_axes(one)), None)
+    if other is not None:
+        raise InputError(f"this figure needs {rows * columns} matplotlib Axes, found {_kind(other)} among them.")
     return given.reshape(rows, columns)
+
+
+def _is_axes(given: object) -> bool:
+    from matplotlib.axes import Axes
+
+    return isinstance(given, Axes)
+
+
+def _kind(given: object) -> str:
+    """What was given in place of axes."""
+    if isinstance(given, np.ndarray):
+        return f"an array of shape {given.shape}"
+    of = f" of {len(given)}" if isinstance(given, list | tuple) else ""
+    return f"something of type {type(given).__name__}{of}"
 
 
 def legend(*drawn: Axes) -> None:
@@ -123,6 +149,18 @@ def label(words: str, longest: int = 60) -> str:
         return words
     end = longest // 4
     return f"{words[: longest - end - 5].rstrip()} ... {words[-end:].lstrip()}"
+
+
+def labels(names: Sequence[str], longest: int = 60) -> list[str]:
+    """Several names as they fit into a figure, none like another: from where they differ on, or numbered."""
+    found = [label(name, longest) for name in names]
+    if len(set(found)) < len(found):
+        start = len(list(takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))))
+        lead = names[0][: min(start, longest // 4)].rstrip() if longest >= 30 else ""
+        found = [label(f"{lead} ... {name[start:].lstrip()}".lstrip(), longest) for name in names]
+    if len(set(found)) < len(found):
+        found = [label(f"{number}: {name}", longest) for number, name in enumerate(names, 1)]
+    return found
 
 
 def title(words: str) -> str:

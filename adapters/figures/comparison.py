@@ -12,7 +12,9 @@ from ...forecast.arms import Arm, sizes_between
 from ...forecast.comparison import ArmComparison, Comparison
 from ...forecast.errors import InputError
 from ...forecast.ranking import now_of
+from ...forecast.types import probabilities_of
 from ...forecast.words import level_words
+from ..metric_table import metric_words
 from .canvas import (
     BLACK,
     CASES,
@@ -23,7 +25,7 @@ from .canvas import (
     Style,
     axes_or_new,
     file_name,
-    label,
+    labels,
     legend,
     new_figure,
     over_words,
@@ -33,7 +35,6 @@ from .canvas import (
     whole_numbers,
 )
 from .equal import plot_equal_performance
-from .words import metric_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -163,19 +164,22 @@ def _style(index: int) -> tuple[str, str, str]:
     return COLOURS[index % len(COLOURS)], LINES[index % len(LINES)], MARKERS[index % len(MARKERS)]
 
 
+def _names(arms: Sequence[Arm]) -> list[str]:
+    return labels([arm.name for arm in arms], 34 if len(arms) > 2 else 50)
+
+
 def _draw_curves(axes: Axes, arms: Sequence[Arm], level: float) -> None:
     strength = 0.18 if len(arms) <= FEW_ARMS else 0.07
-    longest = 34 if len(arms) > 2 else 50
-    for index, arm in enumerate(arms):
+    for index, (arm, name) in enumerate(zip(arms, _names(arms), strict=True)):
         colour, line, marker = _style(index)
         sizes = np.geomspace(arm.smallest, arm.horizon, STEPS)
-        lo, middle, hi = np.quantile(arm.scores(sizes), [(1 - level) / 2, 0.5, (1 + level) / 2], axis=1)
+        lo, middle, hi = np.quantile(arm.scores(sizes), probabilities_of(level), axis=1)
         axes.fill_between(sizes, lo, hi, color=colour, alpha=strength, linewidth=0)
         axes.plot(sizes, middle, linestyle=line, color=colour)
         axes.plot(arm.curve.n, arm.curve.y, ".", color=colour, alpha=0.5, markersize=4)
         means: Style = {"color": colour, "markeredgecolor": BLACK, "markersize": 5}
         axes.plot(arm.curve.sizes, arm.curve.observed, marker, **means)
-        axes.plot([], [], linestyle=line, marker=marker, label=label(arm.name, longest), **means)
+        axes.plot([], [], linestyle=line, marker=marker, label=name, **means)
     axes.fill_between([], [], color=GREY, alpha=0.3, linewidth=0, label=f"{level_words(level)} interval of the curve")
     axes.plot([], [], ".", color=GREY, markersize=4, label=f"one draw ({_draws_words(arms)})")
     axes.set_ylabel(f"{metric_words(arms[0].curve.metric)}, {over_words({arm.curve.n_test for arm in arms})}")
@@ -193,11 +197,9 @@ def _draws_words(arms: Sequence[Arm]) -> str:
 def _draw_chances(axes: Axes, arms: Sequence[Arm]) -> None:
     sizes = sizes_between(arms, STEPS)
     best = np.argmax(np.array([arm.scores(sizes) for arm in arms]), axis=0)
-    longest = 34 if len(arms) > 2 else 50
-    for index, arm in enumerate(arms):
+    for index, name in enumerate(_names(arms)):
         colour, line, marker = _style(index)
         style: Style = {"color": colour, "linestyle": line, "marker": marker, "markersize": 5, "markeredgecolor": BLACK}
-        name = label(arm.name, longest)
         axes.plot(sizes, (best == index).mean(axis=1), label=name, markevery=(2 * index, STEPS // 6), **style)
     axes.axvline(now_of(arms), color=GREY, linestyle=":", label=f"annotated now ({now_of(arms)})")
     axes.set_ylim(-0.03, 1.03)

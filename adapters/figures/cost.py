@@ -9,9 +9,10 @@ import numpy as np
 from ...forecast.costs import Costs
 from ...forecast.errors import InputError
 from ...forecast.forecast import Forecast
+from ...forecast.types import probabilities_of
 from ...forecast.words import amount_words, level_words
+from ..metric_table import metric_words
 from .canvas import BAND, BLACK, BLUE, GREY, PURPLE, VERMILION, axes_or_new, label, legend, over_words, title
-from .words import metric_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +53,7 @@ def plot_cost(forecast: Forecast, costs: Costs, axes: Axes | None = None) -> Axe
 
     axes = axes_or_new(axes, 4.8)
     sizes = np.linspace(now, most, STEPS)
-    lo, middle, hi = np.quantile(forecast.expected.scores(sizes), [(1 - level) / 2, 0.5, (1 + level) / 2], axis=1)
+    lo, middle, hi = np.quantile(forecast.expected.scores(sizes), probabilities_of(level), axis=1)
     paid = costs.of_round + price * (sizes - now)
     axes.fill_between(paid, lo, hi, label=f"{level_words(level)} interval of the curve", **BAND)
     axes.plot(paid, middle, color=BLUE, label="expected score, median")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...forecast.errors import InputError
-from ...forecast.forecast import Forecast
-from ...forecast.posterior import Posterior
-from ...forecast.types import FloatArray
+from ...forecast.forecast import Forecast, with_noise
+from ...forecast.types import FloatArray, probabilities_of
 from ...forecast.words import level_words
+from ..metric_table import metric_words
 from .canvas import (
     BAND,
     BLACK,
@@ -27,7 +27,6 @@ from .canvas import (
     over_words,
     title,
 )
-from .words import metric_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,12 +92,13 @@ def _draw_forecast(axes: Axes, forecast: Forecast, sizes: FloatArray) -> float:
     """Band, medians and least squares; the upper end of the band at the last size."""
     level = forecast.question.level
     assert forecast.expected is not None and forecast.posterior is not None
-    ends = [(1 - level) / 2, 0.5, (1 + level) / 2]
+    ends = probabilities_of(level)
     lo, middle, hi = np.quantile(forecast.expected.scores(sizes), ends, axis=1)
     axes.fill_between(sizes, lo, hi, label=f"{level_words(level)} interval of the curve", **BAND)
     axes.plot(sizes, middle, color=BLUE, label=f"forecast ({forecast.question.model}), median")
-    trained = sizes[sizes >= forecast.curve.sizes[0]]
-    below, _, above = np.quantile(_next_runs(forecast.expected, trained), ends, axis=1)
+    trained = np.unique(np.linspace(forecast.curve.sizes[0], sizes[-1], STEPS, dtype=np.int64))
+    _, runs = with_noise(forecast.expected, forecast.expected.scores(trained), trained)
+    below, _, above = np.quantile(runs, ends, axis=1)
     run: Style = {"color": BLUE, "linestyle": ":", "linewidth": 1}
     axes.plot(trained, below, label=f"{level_words(level)} interval of the next run", **run)
     axes.plot(trained, above, **run)
@@ -108,14 +108,6 @@ def _draw_forecast(axes: Axes, forecast: Forecast, sizes: FloatArray) -> float:
         least = forecast.fit.score(sizes)
         axes.plot(sizes, least, color=GREEN, linestyle="--", linewidth=1, label="exponential plateau, least squares")
     return float(hi[-1])
-
-
-def _next_runs(posterior: Posterior, sizes: FloatArray) -> FloatArray:
-    """Draws of the next run at each size; each draw keeps its noise, so that the lines are smooth, [sizes, draws]."""
-    tau0, tau1, misfit = posterior.noise.T
-    noise = np.random.default_rng([posterior.seed, 13]).standard_normal(len(tau0))
-    spread = np.sqrt(tau0**2 + misfit**2 + tau1**2 / sizes[:, None])
-    return np.asarray(np.clip(posterior.scores(sizes) + spread * noise, 0, 1))
 
 
 def _draw_sizes(axes: Axes, forecast: Forecast, last: float) -> None:

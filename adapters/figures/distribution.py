@@ -10,9 +10,9 @@ import pandas as pd
 
 from ...forecast.run_agreement import RunAgreement
 from ...forecast.types import FloatArray
-from ..metric_table import METRICS
-from .canvas import BLACK, BLUE, CASES, COLOURS, HATCHES, VERMILION, axes_or_new, label, legend
-from .words import metric_words, number_words, refuse_empty
+from ..metric_table import METRICS, metric_words
+from .canvas import BLACK, BLUE, CASES, COLOURS, HATCHES, VERMILION, axes_or_new, labels, legend
+from .words import number_words, refuse_empty
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,6 +43,7 @@ def plot_size_boxes(
     axes = axes_or_new(axes, 4.2)
     sizes = sorted({int(n) for table in shown.values() for n in table.columns})
     width = 0.8 / len(shown)
+    names = labels(list(shown), 40)
     for index, (arm, table) in enumerate(shown.items()):
         offset = (index - (len(shown) - 1) / 2) * width
         at = [sizes.index(int(n)) + offset for n in table.columns]
@@ -50,7 +51,7 @@ def plot_size_boxes(
         counts = sorted({len(one) for one in values})
         words = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         left_out = len(tables[arm]) - len(table)
-        told = f"{label(arm, 40)}: {words} cases" + (f" ({left_out} left out)" if left_out else "")
+        told = f"{names[index]}: {words} test cases" + (f" ({left_out} left out)" if left_out else "")
         _boxes(axes, at, values, 0.85 * width, index, told)
     axes.plot([], [], "D", color="white", markeredgecolor=BLACK, markersize=4, label="mean")
     axes.set_xticks(range(len(sizes)), [str(n) for n in sizes])
@@ -64,7 +65,7 @@ def plot_size_boxes(
 
 
 def _boxes(axes: Axes, at: list[float], values: list[FloatArray], width: float, index: int, words: str) -> None:
-    colour, hatch = COLOURS[index % (len(COLOURS) - 1)], HATCHES[index % len(HATCHES)]
+    colour, hatch = COLOURS[index % (len(COLOURS) - 1)], HATCHES[(index + index // (len(COLOURS) - 1)) % len(HATCHES)]
     found = axes.boxplot(
         values,
         positions=at,

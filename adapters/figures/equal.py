@@ -9,7 +9,7 @@ import numpy as np
 
 from ...forecast.comparison import ArmComparison
 from ...forecast.words import level_words
-from .canvas import BAND, BLACK, BLUE, GREY, PURPLE, SMALL, axes_or_new, label, legend, whole_numbers
+from .canvas import BAND, BLACK, BLUE, GREY, PURPLE, SMALL, axes_or_new, labels, legend, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,8 +41,9 @@ def plot_equal_performance(pair: ArmComparison, axes: Axes | None = None) -> Axe
     ends = [max(n[0], floor), min(n[-1], horizon)]
     axes.plot(ends, ends, color=BLACK, linestyle="--", linewidth=1, label="as many cases of each")
     now = pair.equal
-    names = [label(one.arm, 20) for one in (pair.second, pair.first)]
-    words = f"{now.cases.words('{:.0f}')} of {names[0]} do what {now.n} of {names[1]} do"
+    arms = [pair.second.arm, pair.first.arm]
+    short, names = labels(arms, 20), labels(arms)
+    words = f"{now.cases.words('{:.0f}')} of {short[0]} do what {now.n} of {short[1]} do"
     axes.plot(now.n, now.cases.median, "D", color=PURPLE, markeredgecolor=BLACK, label=words)
     for value, said, above in (
         (floor, "smallest trained size: that or fewer", -10),
@@ -55,8 +56,8 @@ def plot_equal_performance(pair: ArmComparison, axes: Axes | None = None) -> Axe
     axes.set_ylim(floor / 1.5, horizon * 1.5)
     for axis in (axes.xaxis, axes.yaxis):
         whole_numbers(axis)
-    axes.set_xlabel(f"cases of {label(pair.first.arm)}")
-    axes.set_ylabel(fill(f"cases of {label(pair.second.arm)} for the same {pair.first.metric}", 44))
+    axes.set_xlabel(f"cases of {names[1]}")
+    axes.set_ylabel(fill(f"cases of {names[0]} for the same {pair.first.metric}", 44))
     axes.grid(alpha=0.25)
     legend(axes)
     return axes

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from ...forecast.errors import InputError
 from ...forecast.forecast import Forecast
-from ...forecast.types import FloatArray
+from ...forecast.types import FloatArray, probabilities_of
 from ...forecast.words import chance_words, level_words
 from .canvas import BLACK, BLUE, GREY, SMALL, WIDTH, axes_grid, label, plain_text
 
@@ -100,7 +100,7 @@ def corner_axes(figure: Any = None) -> Any:
 def _quantities(forecast: Forecast) -> list[_Quantity]:
     posterior, level = forecast.posterior, forecast.question.level
     assert posterior is not None and forecast.plateau is not None
-    ends = [(1 - level) / 2, 0.5, (1 + level) / 2]
+    ends = probabilities_of(level)
     found = []
     units = {"k": "k, 1/case"}
     for name, draws in posterior.parameters().items():
@@ -123,7 +123,7 @@ def _draw_marginal(axes: Axes, one: _Quantity, level: float) -> None:
         axes.set_xticks([])
         return
     axes.hist(one.told, bins=BINS, range=one.span, color=BLUE, alpha=0.35, density=True)
-    ends, draws = [(1 - level) / 2, 0.5, (1 + level) / 2], np.nan_to_num(one.draws, nan=np.inf)
+    ends, draws = probabilities_of(level), np.nan_to_num(one.draws, nan=np.inf)
     lo, middle, hi = np.quantile(draws, ends, method="inverted_cdf")  # nothing between a number and infinity
     for value, style in ((lo, "--"), (middle, "-"), (hi, "--")):
         if np.isfinite(value):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...forecast.summary import Summary
+from ...forecast.types import probabilities_of
 from ...forecast.words import amount_words, level_words
 from .canvas import (
     BAND,
@@ -65,7 +66,7 @@ def plot_campaigns(one: Summary, axes: Axes | None = None) -> Axes:
     truth, level = one.played[0].truth, one.terms.level
     sizes = np.linspace(truth.start, truth.n_max, STEPS)
     scores = np.array([played.truth.score(sizes) for played in one.played])
-    lo, middle, hi = np.quantile(scores, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
+    lo, middle, hi = np.quantile(scores, probabilities_of(level), axis=0)
     axes.fill_between(sizes, lo, hi, label=f"{level_words(level)} of the curves", **BAND)
     axes.plot(sizes, middle, color=BLUE, label="median curve")
     groups = {True: (GREEN, "o", "ended, goal met"), False: (VERMILION, "x", "ended short of it")}

@@ -1,27 +1,8 @@
-"""Numbers and metrics as words in figures of agreement."""
+"""Numbers as words in figures of agreement."""
 
 from __future__ import annotations
 
 from ...forecast.errors import InputError
-from ..metric_table import METRICS
-
-NAMES = {
-    "dice": "Dice",
-    "jaccard": "Jaccard",
-    "msd_mm": "mean surface distance",
-    "hd95_mm": "95 % Hausdorff distance",
-    "nsd": "surface Dice",
-    "volume_ml": "predicted volume",
-    "reference_ml": "reference volume",
-}
-"""How a metric is called on an axis, when not by its name."""
-
-
-def metric_words(metric: str) -> str:
-    """A metric with its unit."""
-    known = METRICS.get(metric)
-    name = NAMES.get(metric, metric.replace("_", " "))
-    return f"{name}, {known.unit}" if known and known.unit else name
 
 
 def number_words(value: float) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 
-from ...forecast.errors import InputError
+from ...forecast.errors import InputError, install_words
 
 
 def require_nnunet() -> None:
@@ -19,8 +19,8 @@ def require_nnunet() -> None:
     """
     if importlib.util.find_spec("nnunetv2") is None or importlib.util.find_spec("torch") is None:
         raise InputError(
-            "training needs nnU-Net v2 and torch, which are not installed here. Install them with "
-            "pip install 'dicecast[nnunet]'."
+            "training needs nnU-Net v2 and torch, which are not installed here. Install them "
+            f"{install_words('nnunet')}."
         )
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 
 from ...forecast.errors import InputError
 from .dataset import CaseFiles, NnunetDataset
+from .image_files import check_nifti, read_file
 
 
 @dataclass(frozen=True)
@@ -64,15 +63,16 @@ def reader_of(declared: Mapping[str, Any]) -> Any:
 
 
 def _check_case(case: str, files: CaseFiles, dataset: NnunetDataset, reader: Any) -> CaseFacts:
-    images, about_image = _read(reader.read_images, [str(p) for p in files.images], files.images[0])
-    label, about_label = _read(reader.read_seg, str(files.label), files.label)
+    notes = [f"{path}: {words}." for path in (*files.images, files.label) for words in check_nifti(path)]
+    images, about_image = read_file(lambda: reader.read_images([str(p) for p in files.images]), files.images[0])
+    label, about_label = read_file(lambda: reader.read_seg(str(files.label)), files.label)
+    for path, about in ((files.images[0], about_image), (files.label, about_label)):
+        _check_spacing(about["spacing"], path)
     if len(images) != len(dataset.declared["channel_names"]):
         raise InputError(
             f"{files.images[0]}: must hold the channel(s) declared in dataset.json "
             f"({len(dataset.declared['channel_names'])}), found {len(images)}. Correct channel_names or the image."
         )
-    for path in (*files.images, files.label):
-        _check_nifti(path)
     for channel, image in enumerate(images):
         path = files.images[channel if len(files.images) == len(images) else 0]
         if not np.all(np.isfinite(image)):
@@ -100,30 +100,19 @@ def _check_case(case: str, files: CaseFiles, dataset: NnunetDataset, reader: Any
     foreground = values - {0, dataset.ignore_label}
     digest = hashlib.sha256(np.ascontiguousarray(images).tobytes() + str(images.shape).encode()).hexdigest()[:16]
     return CaseFacts(
-        case, digest, bool(foreground), int(label.size), tuple(_geometry_warnings(files, about_image, about_label))
+        case,
+        digest,
+        bool(foreground),
+        int(label.size),
+        (*notes, *_geometry_warnings(files, about_image, about_label)),
     )
 
 
-def _read(read: Any, source: Any, path: Any) -> tuple[Any, Mapping[str, Any]]:
-    said = io.StringIO()  # nnU-Net's readers print what is wrong and raise without a word
-    try:
-        with contextlib.redirect_stdout(said):
-            found: tuple[Any, Mapping[str, Any]] = read(source)
-    except Exception as error:  # readers raise whatever their library raises
-        why = str(error) or " ".join(said.getvalue().split()) or type(error).__name__
-        raise InputError(f"{path}: cannot be read as an image: {why}. Restore the file.") from error
-    return found
-
-
-def _check_nifti(path: Path) -> None:
-    """ITK reads what a truncated NIfTI lacks, and NaN, as 0 without a word; nibabel does not."""
-    if not path.name.endswith((".nii", ".nii.gz")):
-        return
-    import nibabel
-
-    voxels, _ = _read(lambda p: (np.asanyarray(nibabel.load(p).dataobj), {}), path, path)
-    if not np.all(np.isfinite(voxels)):
-        raise InputError(f"{path}: every voxel must be a number, found NaN or infinity. Repair or remove the case.")
+def _check_spacing(spacing: Sequence[float], path: Path) -> None:
+    if not all(0 < float(one) < np.inf for one in spacing):
+        raise InputError(
+            f"{path}: voxel sizes must be numbers > 0, found {tuple(map(float, spacing))}. Correct the header."
+        )
 
 
 def _geometry_warnings(files: CaseFiles, image: Mapping[str, Any], label: Mapping[str, Any]) -> Iterator[str]:

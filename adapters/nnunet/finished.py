@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def finished_model(asked: FinishedSection, test: set[str], where: str) -> tuple[
             )
     if folder.name.count("__") != 2:
         raise InputError(f"{where}: finished.folder must be named Trainer__Plans__Configuration, found {folder.name}.")
-    there = sorted(int(p.name[5:]) for p in folder.glob("fold_*") if p.name[5:].isdigit())
+    there = sorted(int(p.name[5:]) for p in folder.glob("fold_*") if p.name[5:].isdecimal())
     model = FinishedModel(folder.resolve(), tuple(asked.folds or there), asked.checkpoint)
     missing = [path for path in model.checkpoints if not path.is_file()]
     if missing or not model.folds:
@@ -58,8 +59,12 @@ def finished_model(asked: FinishedSection, test: set[str], where: str) -> tuple[
     return model, cases
 
 
-def predict_finished(spec: PilotSpec, model: FinishedModel, device: Any) -> None:
-    """Predict the test sets with the model's own plans and preprocessing; writes `predictions/`."""
+def predict_finished(spec: PilotSpec, model: FinishedModel, device: Any) -> Iterator[int]:
+    """Predict the test sets with the model's own plans and preprocessing; writes `predictions/`.
+
+    Yields:
+        How many cases are done, after each.
+    """
     from .prediction import load_predictor, predict_image
     from .trainers import trainer_class
 
@@ -77,6 +82,7 @@ def predict_finished(spec: PilotSpec, model: FinishedModel, device: Any) -> None
     manager = predictor.plans_manager
     reader, settings = manager.image_reader_writer_class(), manager.get_configuration(configuration)
     preprocessor = settings.preprocessor_class(verbose=False)
+    done = 0
     for test_set, cases in spec.test.items():
         for case, files in sorted(cases.items()):
             images = [str(path) for path in files.images]
@@ -84,3 +90,5 @@ def predict_finished(spec: PilotSpec, model: FinishedModel, device: Any) -> None
             predicted = predict_image(predictor, data, properties, spec.rules)[spec.rules[0]]
             target = spec.folder / "predictions" / test_set / (case + str(spec.declared["file_ending"]))
             write_with(target, lambda path, seg=predicted, props=properties: reader.write_seg(seg, str(path), props))  # type: ignore[misc]
+            done += 1
+            yield done

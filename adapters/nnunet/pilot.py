@@ -36,7 +36,7 @@ from .environment import nnunet_environment, output_to
 from .network import pilot_plans
 from .preparation import case_folder, read_plans
 from .scoring import physical, score_case, score_folder
-from .spec import PilotSpec, RunStatus, fold_splits, is_scored, protocol_hash, run_status
+from .spec import PREDICTING, SCORING, TRAINING, PilotSpec, RunStatus, fold_splits, is_scored, protocol_hash, run_status
 
 LOGGED = ("train_losses", "val_losses", "epoch_start_timestamps", "epoch_end_timestamps")
 """What is kept of nnU-Net's training log."""
@@ -132,7 +132,9 @@ def _run(spec: PilotSpec, held: Attempt) -> None:
         from .finished import predict_finished
 
         started = time.time()
-        predict_finished(spec, spec.finished, device)
+        for count in predict_finished(spec, spec.finished, device):
+            _trained(spec, held, PREDICTING, count, spec.tested)
+        _trained(spec, held, SCORING, spec.tested, spec.tested)
         score_run(spec)
         seconds = {"prediction": round(time.time() - started, 1)}
         found: dict[str, Any] = {"model": spec.finished.document(), "training": None, "seed": None}
@@ -146,7 +148,7 @@ def _run(spec: PilotSpec, held: Attempt) -> None:
     started = time.time()
     _predict(spec, held, plans, [model.checkpoint for model in models], splits, device)
     predicted = time.time()
-    held.check()
+    _trained(spec, held, SCORING, spec.tested, spec.tested)
     score_run(spec)
     epochs = [seconds for model in models for seconds in model.epoch_seconds]
     seconds = {"training": sum(epochs), "prediction": predicted - started, "scoring": time.time() - predicted}
@@ -211,13 +213,16 @@ def _train(
     output = Path(trainer.output_folder)
     final, latest = output / "checkpoint_final.pth", output / "checkpoint_latest.pth"
     if _is_sound(final):
-        trainer.load_checkpoint(str(final))
+        _load(trainer, final)
     else:
         if _is_sound(latest):
-            trainer.load_checkpoint(str(latest))
+            _load(trainer, latest)
         elif spec.pretrained is not None:
             from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 
+            from .checkpoints import read_checkpoint
+
+            read_checkpoint(spec.pretrained)
             load_pretrained_weights(trainer.network, str(spec.pretrained))
         _progress(spec, held, before + trainer.current_epoch, before + trainer.current_epoch)
         trainer.run_training()
@@ -225,6 +230,14 @@ def _train(
     log = {name: trainer.logger.get_value(name, step=None) for name in LOGGED}
     seconds = [float(end - start) for start, end in zip(log[LOGGED[2]], log[LOGGED[3]], strict=True)]
     return _Model(final, {name: [float(loss) for loss in log[name]] for name in LOGGED[:2]}, seconds)
+
+
+def _load(trainer: Any, checkpoint: Path) -> None:
+    """Go on from a checkpoint; nnU-Net would run whatever a file holds, so it is read safely first."""
+    from .checkpoints import read_checkpoint
+
+    read_checkpoint(checkpoint)
+    trainer.load_checkpoint(str(checkpoint))
 
 
 def _is_sound(checkpoint: Path) -> bool:
@@ -242,7 +255,10 @@ def _predict(
     arguments = (dict(spec.declared), spec.configuration, checkpoints, device, spec.mirroring)
     predictor = load_predictor(plans, *arguments, trainer_class(spec.trainer))
     reader = predictor.plans_manager.image_reader_writer_class()
-    rows = []
+    crossed = spec.cross_validation and len(splits) > 1
+    total = spec.tested + crossed * sum(len(left_out) for _, left_out in splits)
+    rows, count = [], 0
+    _trained(spec, held, PREDICTING, count, total)
     for test_set, cases in spec.test.items():
         folder = case_folder(spec.workspace, plans, spec.configuration, test_set)
         found = (
@@ -253,17 +269,21 @@ def _predict(
         for case, maps, properties in found:
             held.check()
             _keep(spec, test_set, case, maps[spec.rules[0]], properties, reader)
+            count += 1
+            _trained(spec, held, PREDICTING, count, total)
             if len(maps) > 1:
                 reference, _ = reader.read_seg(str(cases[case].label))
                 rows += list(_by_rule(spec, test_set, case, reference[0], maps, physical(properties["spacing"])))
     if rows:
         write_csv(pd.DataFrame(rows), spec.folder / "ensembles.csv")
-    if spec.cross_validation and len(splits) > 1:
+    if crossed:
         models, folder = predictor.list_of_parameters, case_folder(spec.workspace, plans, spec.configuration)
         for weights, (_, left_out) in zip(models, splits, strict=True):
             predictor.list_of_parameters = [weights]
             for case, maps, properties in predict_cases(predictor, folder, left_out, ("logits",)):
                 _keep(spec, CROSS_VALIDATION, case, maps["logits"], properties, reader)
+                count += 1
+                _trained(spec, held, PREDICTING, count, total)
 
 
 def _predict_in_boxes(
@@ -318,13 +338,26 @@ def _plot_losses(spec: PilotSpec, models: list[_Model]) -> None:
     write_with(spec.folder / "losses.png", lambda path: figure.savefig(path, dpi=100))
 
 
-def _progress(spec: PilotSpec, held: Attempt, done: int, saved: int) -> None:
-    """Tell how far the training is; stops an attempt that another one has taken over."""
+def _progress(spec: PilotSpec, held: Attempt, done: int, saved: int, stage: str = TRAINING, **more: int) -> None:
+    """Tell how far the run is; stops an attempt that another one has taken over."""
     held.check()
     write_json(
         spec.folder / "progress.json",
-        {"epochs_done": done, "epochs_saved": saved, "epochs": spec.epochs, "pid": os.getpid(), "time": time.time()},
+        {
+            "stage": stage,
+            "epochs_done": done,
+            "epochs_saved": saved,
+            "epochs": spec.epochs,
+            "pid": os.getpid(),
+            "time": time.time(),
+            **more,
+        },
     )
+
+
+def _trained(spec: PilotSpec, held: Attempt, stage: str, predicted: int, of: int) -> None:
+    """Tell what is done with the trained models, and how many cases of how many they have predicted."""
+    _progress(spec, held, spec.epochs, spec.epochs, stage, predicted=predicted, to_predict=of)
 
 
 def _record(spec: PilotSpec, held: Attempt, status: RunStatus, **found: Any) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...forecast.errors import InputError
 from ..files import read_json
+from ..json_shape import misfit
 from .result_summaries import Scored
 
 PREPROCESSED = "nnUNet_preprocessed"
@@ -125,10 +126,12 @@ def _from_splits(one: Scored) -> Size | None:
         return None
     path = Path(preprocessed) / one.result.folder.parent.name / "splits_final.json"
     splits = read_json(path) if path.is_file() else []
+    if misfit(splits, [{"train": [str], "val": [str]}]) is not None:
+        return None
     counts = []
     for fold, cases in one.rows.items():
-        split = splits[int(fold)] if isinstance(splits, list) and int(fold) < len(splits) else {}
-        if not isinstance(split, dict) or set(split.get("val", ())) != set(cases) or "train" not in split:
+        split = splits[int(fold)] if int(fold) < len(splits) else {"val": []}
+        if set(split["val"]) != set(cases):
             return None
         counts.append((len(split["train"]), len(cases)))
     return _from_counts(counts, str(path))

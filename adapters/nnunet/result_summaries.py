@@ -121,10 +121,11 @@ def _read_summary(path: Path, declared: Declared | None) -> dict[str, Rows]:
     document = read_json(path)
     entries = document.get("metric_per_case") if isinstance(document, dict) else None
     if not isinstance(entries, list) or not entries:
-        old = " (this looks like nnU-Net v1, which is not read)" if isinstance(document, dict) else ""
+        is_old = isinstance(document, dict) and "results" in document
+        old = " (this looks like nnU-Net v1, which is not read)" if is_old else ""
         raise InputError(
             f"{path}: must have metric_per_case with at least one case, as nnU-Net v2 writes it, found none"
-            f"{old if 'results' in document else ''}. Evaluate the folder again."
+            f"{old}. Evaluate the folder again."
         )
     found: dict[str, Rows] = {}
     for number, entry in enumerate(entries):

@@ -18,6 +18,7 @@ from ...forecast.scores import TEST
 from ..metric_table import METRICS
 from ..metrics import case_scores
 from .dataset import CaseFiles, Label, NnunetDataset
+from .image_files import read_file
 
 NO_SPACING = 999
 """Spacing along the missing axis that nnU-Net's readers make up: of natural images; of other flat images this times
@@ -171,15 +172,25 @@ def score_folder(
                     f"{kept}: the prediction is gone, so the run cannot be scored anew. Restore it; or delete "
                     f"{predictions.parent}, to leave the run out or have it done again."
                 )
-            predicted, properties = reader.read_seg(str(kept))
+            predicted, properties = _labels(reader, kept)
             references = {test_set: files.label}
             if test_set == TEST:
                 references |= {annotated_by(name): labels[case] for name, labels in annotators.items()}
             for label, path in references.items():
-                reference, _ = reader.read_seg(str(path))
+                reference, _ = _labels(reader, path)
+                if reference.shape != predicted.shape:
+                    raise InputError(
+                        f"{kept}: must have the shape of the reference {path}, {reference.shape[1:]}, found "
+                        f"{predicted.shape[1:]}. Restore it; or delete {predictions.parent}, to repeat the run."
+                    )
                 for row in score_case(reference[0], predicted[0], scoring, physical(properties["spacing"])):
                     rows.append({"test_set": label, "case": case, **row})
     return pd.DataFrame(rows)
+
+
+def _labels(reader: Any, path: Path) -> tuple[Any, Mapping[str, Any]]:
+    found: tuple[Any, Mapping[str, Any]] = read_file(lambda: reader.read_seg(str(path)), path)
+    return found
 
 
 def annotated_by(name: str) -> str:

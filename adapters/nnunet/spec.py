@@ -14,6 +14,7 @@ import numpy as np
 
 from ...forecast.errors import InputError
 from ..files import json_holds, read_json
+from ..json_shape import ANY, misfit
 from ..sections import TrainingSettings
 from .dataset import CaseFiles
 from .preparation import Preparation
@@ -23,8 +24,22 @@ if TYPE_CHECKING:  # scoring takes long to import, and status reads no scores
 
 PILOT = "Pilot_"
 """What the class of a pilot's trainer is called before the trainer's own name."""
-RECORDED = ("arm", "n", "draw", "cases", "protocol", "seconds")
+RECORDED = {"arm": str, "n": int, "draw": int, "cases": [str], "protocol": dict, "seconds": {ANY: float}}
 """What the `run.json` of a completed run must say to be used."""
+TOLD = {
+    "seconds?": {ANY: float},
+    "seconds_per_iteration?": (float, None),
+    "seconds_spent?": float,
+    "memory_gb?": {ANY: float},
+    "extra?": [str],
+    "error?": str,
+    "versions?": {ANY: (str, None)},
+    "device?": str,
+}
+"""What it may say, also where the run failed."""
+
+TRAINING, PREDICTING, SCORING = "training", "predicting", "scoring"
+"""What a run does one after the other, as its `progress.json` says."""
 
 
 class RunStatus(Enum):
@@ -139,6 +154,11 @@ class PilotSpec:
         """Epochs of all fold models together; at least 1, so that shares of it can be told."""
         return max(1, self.models * self.training.epochs)
 
+    @property
+    def tested(self) -> int:
+        """Test cases to predict."""
+        return sum(len(cases) for cases in self.test.values())
+
 
 def is_scored(spec: PilotSpec) -> bool:
     """Whether a completed run has been scored as it is asked for now."""
@@ -197,12 +217,16 @@ def read_record(folder: Path) -> dict[str, Any]:
             f"{path}: must be the record of a run, with status completed or failed, found "
             f"{'none' if status is None else repr(status)}. Restore it, or delete {folder} to repeat the run."
         )
-    missing = [key for key in RECORDED if key not in made] if status == RunStatus.COMPLETED.value else []
+    completed = status == RunStatus.COMPLETED.value
+    missing = [key for key in RECORDED if key not in made] if completed else []
     if missing:
         raise InputError(
             f"{path}: the record of a completed run must say {', '.join(RECORDED)}, found no {missing[0]}. Restore it, "
             f"or delete {folder} to repeat the run."
         )
+    wrong = misfit(made, {**TOLD, **RECORDED} if completed else TOLD)
+    if wrong is not None:
+        raise InputError(f"{path}: {wrong}. Restore it, or delete {folder} to repeat the run.")
     return dict(made)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...forecast.curve import Curve
-from ...forecast.errors import InputError
+from ...forecast.errors import InputError, install_words
 from ...forecast.types import FloatArray, Interval
 from . import quantiles
 from .sequences import FEWEST_SIZES, FURTHEST, MOST_SIZES, Observed, observed
@@ -61,8 +61,8 @@ def require_torch() -> None:
     """
     if importlib.util.find_spec("torch") is None:
         raise InputError(
-            "the LSTM forecaster needs torch, which is not installed here. Install it with "
-            "pip install 'dicecast[nnunet]', or forecast without --forecaster lstm."
+            "the LSTM forecaster needs torch, which is not installed here. Install it "
+            f"{install_words('nnunet')}; or forecast without --forecaster lstm."
         )
 
 

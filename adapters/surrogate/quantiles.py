@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 from ...forecast.errors import InputError
-from ...forecast.types import FloatArray, Interval
+from ...forecast.types import FloatArray, Interval, probabilities_of
 
 PROBABILITIES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
 """Where the network gives quantiles; symmetric about the median."""
@@ -37,7 +37,7 @@ def interval(quantiles: FloatArray, level: float) -> Interval:
         InputError: The level is past the outermost quantiles.
     """
     check_level(level)
-    at = [NormalDist().inv_cdf(p) for p in ((1 - level) / 2, 0.5, (1 + level) / 2)]
+    at = [NormalDist().inv_cdf(p) for p in probabilities_of(level)]
     lo, median, hi = np.interp(at, _NORMAL_SCORES, quantiles)
     return Interval(float(median), float(lo), float(hi), level)
 

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from ...forecast.forecast import HORIZON
 from ...forecast.types import Interval
-from ...forecast.words import level_words
-from ..terminal.screen import Heading, note, plain_table, score_words
+from ...forecast.words import level_words, score_words
+from ..terminal.screen import Heading, note, plain_table
 from .answer import TESTED, At, LstmAnswer
 from .sequences import LEAST_ERROR, MOST_SIZES
 

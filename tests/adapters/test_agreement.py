@@ -159,13 +159,13 @@ def test_no_cell_is_folded_whatever_is_scored(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("wished", "words"),
     [
-        ({"arm": "2d"}, "scores.csv: unknown arm '2d': there is 3d."),
-        ({"structure": "cyst"}, "unknown structure 'cyst': there is tumour."),
+        ({"arm": "2d"}, "scores.csv: unknown arm '2d': there is only '3d'."),
+        ({"structure": "cyst"}, "unknown structure 'cyst': there is only 'tumour'."),
         ({"n": 30}, "unknown size 30: there is 10, 20, 40."),
-        ({"draw": 2}, "unknown draw 2: there is 0."),
-        ({"test_set": "far"}, "unknown test set 'far': there is test."),
-        ({"stratum": "small"}, "unknown stratum 'small': there is all."),
-        ({"metric": "nsd"}, "unknown metric 'nsd': there is dice, false_positive"),
+        ({"draw": 2}, "unknown draw 2: there is only 0."),
+        ({"test_set": "far"}, "unknown test set 'far': there is only 'test'."),
+        ({"stratum": "small"}, "unknown stratum 'small': there is only 'all'."),
+        ({"metric": "nsd"}, "unknown metric 'nsd': there is 'dice', 'false_positive'"),
         ({"level": 1.5}, "level must lie between 0 and 1"),
     ],
 )

@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+
+pytest.importorskip("nnunetv2")
 import SimpleITK
 
 from dicecast.adapters.files import write_json

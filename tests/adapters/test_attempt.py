@@ -98,7 +98,7 @@ def test_a_new_attempt_removes_what_a_killed_one_was_writing(tmp_path: Path) -> 
 
 
 def test_a_checkpoint_that_was_cut_off_is_not_sound(tmp_path: Path) -> None:
-    import torch
+    torch = pytest.importorskip("torch")
 
     whole, cut = tmp_path / "whole.pth", tmp_path / "cut.pth"
     torch.save({"weights": torch.zeros(1000)}, whole)

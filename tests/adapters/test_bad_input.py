@@ -427,6 +427,7 @@ CASES: list[tuple[str, Callable[[list[str]], list[str]], list[str]]] = [
         lambda lines: [lines[0], lines[1].replace("pool", "pond").replace("test", "pond")],
         ["line 2", "'role'", "pond"],
     ),
+    ("an id that leads elsewhere", lambda lines: [*lines[:-1], f"../{lines[-1]}"], ["line 7", "'case'", "slashes"]),
     ("a case twice", lambda lines: [*lines, lines[1]], ["line 8", "listed twice", "Remove one line"]),
     ("no pool case", lambda lines: [lines[0], *(line for line in lines if ",test," in line)], ["pool"]),
     ("no test case", lambda lines: [lines[0], *(line for line in lines if ",pool," in line)], ["test"]),
@@ -585,7 +586,7 @@ class Bare(importlib.machinery.PathFinder):
 
 sys.meta_path = [Bare if finder is importlib.machinery.PathFinder else finder for finder in sys.meta_path]
 """
-"""As where only `pip install dicecast` was run: none of these can be found or imported."""
+"""As where only dicecast without extras was run: none of these can be found or imported."""
 
 
 @pytest.mark.parametrize("command", ["init", "run", "example"])
@@ -605,7 +606,7 @@ def test_without_nnunet_training_is_refused_naming_the_extra(
     }
     with unchanged(tmp_path):
         result = process(*arguments[command], before=BARE)
-    refused(result, 2, "dicecast[nnunet]", "pip install")
+    refused(result, 2, "-c constraints.txt", "[nnunet]")
 
 
 def test_without_nnunet_a_csv_is_still_forecast(tmp_path: Path, process: Callable[..., Any]) -> None:
@@ -622,7 +623,7 @@ def test_without_nnunet_status_and_doctor_still_work(
     assert process("status", study, before=BARE).returncode == 0
     result = process("doctor", before=BARE)
     assert result.returncode == 0, result.stderr
-    assert "dicecast[nnunet]" in result.stdout
+    assert "[nnunet]" in result.stdout
 
 
 # ---- status -----------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ SPACING = (0.5, 1.5, 3.0)
 
 def make_task(folder: Path, write_image: WriteImage, *, channels: int = 1, cases: int = 2) -> Path:
     """A task folder as the Decathlon packs it, macOS's second files included."""
+    pytest.importorskip("SimpleITK")
     import SimpleITK
 
     for name in ("imagesTr", "labelsTr", "imagesTs"):

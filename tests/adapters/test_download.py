@@ -195,7 +195,7 @@ def test_without_pooch_the_extra_is_named(
     tmp_path: Path, unchanged: Unchanged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pooch", None)
-    with unchanged(tmp_path), pytest.raises(InputError, match=r"pip install 'dicecast\[examples\]'"):
+    with unchanged(tmp_path), pytest.raises(InputError, match=r"pip install -c constraints.txt -e '.\[examples\]'"):
         fetch_hippocampus(tmp_path / "hippocampus")
 
 

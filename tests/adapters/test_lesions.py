@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-import SimpleITK
 from scipy import ndimage
+
+pytest.importorskip("SimpleITK")
+import SimpleITK
 
 from dicecast.adapters.examples.lesions import SIZES, LesionLook, NoRoomError, diameter_mm, synthesise
 from dicecast.adapters.examples.phantom import LABELS, phantom_case, write_phantom

@@ -68,7 +68,7 @@ def network_of(entry: dict[str, Any]) -> dict[str, Any]:
 
 def output_shape(plans: dict[str, Any], configuration: str) -> tuple[int, ...]:
     """Build the network as nnU-Net does and give it one empty patch; three labels."""
-    import torch
+    torch = pytest.importorskip("torch")
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
@@ -279,6 +279,7 @@ def heirs(plans: dict[str, Any]) -> dict[str, Any]:
     return {**plans, "configurations": configurations}
 
 
+@pytest.mark.usefixtures("nnunet")
 def test_a_configuration_that_inherits_is_what_nnunet_makes_of_it(plans: dict[str, dict[str, Any]]) -> None:
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 

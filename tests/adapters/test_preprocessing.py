@@ -16,6 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+pytest.importorskip("nnunetv2")
+
 from dicecast.adapters.files import write_json
 from dicecast.adapters.nnunet.dataset import NnunetDataset, read_dataset
 from dicecast.adapters.nnunet.planning import make_plans

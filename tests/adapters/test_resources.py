@@ -55,7 +55,7 @@ def settings_with(**execution: Any) -> Settings:
     ids=["plain 3d", "plain 2d", "residual"],
 )
 def test_the_weights_of_a_network_are_told_from_its_plans(network: dict[str, Any], kind: str, dimensions: int) -> None:
-    import torch
+    torch = pytest.importorskip("torch")
     from dynamic_network_architectures.architectures import unet
 
     convolution = {2: torch.nn.Conv2d, 3: torch.nn.Conv3d}[dimensions]

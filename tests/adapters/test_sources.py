@@ -276,11 +276,11 @@ def test_a_broken_record_of_a_run_is_named(study: Callable[..., Path], content: 
 @pytest.mark.parametrize(
     ("wish", "unknown", "known"),
     [
-        ("arm", "3d", "2d"),
-        ("structure", "cyst", "organ, tumour"),
-        ("metric", "nsd", "dice, fn, fp, hd95_mm, jaccard, tn, tp"),
-        ("test_set", "south", "cross-validation, north, test"),
-        ("stratum", "site: Bonn", "all"),
+        ("arm", "3d", "only '2d'."),
+        ("structure", "Tumor", "'organ', 'tumour'. Did you mean 'tumour'?"),
+        ("metric", "nsd", "'dice', 'fn', 'fp', 'hd95_mm', 'jaccard', 'tn', 'tp'."),
+        ("test_set", "south", "'cross-validation', 'north', 'test'."),
+        ("stratum", "site: Bonn", "only 'all'."),
     ],
 )
 def test_a_wish_that_nothing_fits_is_refused_naming_what_there_is(
@@ -290,11 +290,11 @@ def test_a_wish_that_nothing_fits_is_refused_naming_what_there_is(
         with pytest.raises(InputError) as caught:
             read(source, **{wish: unknown})
         told = str(caught.value)
-        assert told.startswith(f"{source}: unknown {wish.replace('_', ' ')} {unknown!r}: there is {known}."), told
+        assert told.startswith(f"{source}: unknown {wish.replace('_', ' ')} {unknown!r}: there is {known}"), told
 
 
 def test_a_metric_that_pooling_does_not_give_is_refused(table: Path) -> None:
-    with pytest.raises(InputError, match="unknown metric 'hd95_mm': there is accuracy, dice, f1, jaccard"):
+    with pytest.raises(InputError, match="unknown metric 'hd95_mm': there is 'accuracy', 'dice', 'f1', 'jaccard'"):
         read(table, pooled=True, metric="hd95_mm")
 
 
@@ -350,7 +350,7 @@ def test_wishes_choose_curves_of_results(tmp_path: Path) -> None:
     (kidney,) = read(RESULTS, structure="kidney").curves
     table = read(RESULTS, structure="kidney", metric="dice").scores
     assert kidney.y[0] == pytest.approx(table["score"].mean())
-    with pytest.raises(InputError, match="unknown test set 'test': there is cross-validation"):
+    with pytest.raises(InputError, match="unknown test set 'test': there is only 'cross-validation'"):
         read(RESULTS, test_set="test")
     with pytest.raises(InputError, match="unknown metric 'nsd'"):
         read(RESULTS, metric="nsd")
@@ -375,3 +375,17 @@ def test_results_that_do_not_tell_their_size_lead_to_the_import(tmp_path: Path) 
     shutil.copytree(next(RESULTS.parent.rglob("summary.json")).parent, tmp_path / "predictions")
     with pytest.raises(InputError, match=r"dicecast import .* --n N"):
         read(tmp_path / "predictions")
+
+
+@pytest.mark.parametrize(("left", "reach"), [(None, None), (0, 4), (6, 10)])
+def test_cases_left_say_how_far_is_looked_and_none_is_a_number(
+    table: Path, left: int | None, reach: int | None
+) -> None:
+    assert read(table, left=left).question.reach == reach
+
+
+def test_a_csv_of_another_kind_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").write_text("n_cases;score\n4;0,5\n8;0,6\n", encoding="utf-8")
+    found = read(tmp_path / "scores.csv")
+    assert list(found.scores["score"]) == [0.5, 0.6]
+    assert found.notes == [f"{tmp_path / 'scores.csv'} was read with columns separated by semicolons, decimal commas."]

@@ -8,7 +8,7 @@ from dicecast.forecast.quadrature import quadrature
 from dicecast.forecast.sampler import sample_posterior
 from dicecast.forecast.scores import validate_scores
 
-pytest.importorskip("arviz_base", reason="arviz-base is not installed: pip install 'dicecast[arviz]'")
+pytest.importorskip("arviz_base", reason="arviz-base is not installed")
 
 
 @pytest.fixture(scope="module")

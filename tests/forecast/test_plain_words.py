@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
-from dicecast.forecast.forecast import Forecast, Gain
-from dicecast.forecast.plain_words import HEADS, answer_words, headline
+from dicecast.forecast.curve import curves_from_scores
+from dicecast.forecast.forecast import Forecast, Gain, forecast_curve
+from dicecast.forecast.goal import TARGET, Goal
+from dicecast.forecast.plain_words import HEADS, answer_words, headline, sentence, sure_words
+from dicecast.forecast.recommendation import Recommendation, Situation, recommend
+from dicecast.forecast.scores import validate_scores
 from dicecast.forecast.types import Interval
 from dicecast.forecast.verdict import Verdict
 from dicecast.tests.adapters.terminal import made
+
+RISING = pd.DataFrame(
+    {"n_cases": [50, 50, 100, 100, 200, 200], "draw": [0, 1] * 3, "score": [0.71, 0.69, 0.78, 0.77, 0.82, 0.83]}
+)
 
 
 def told(code: str, median: float = 0.02, p_below: float = 0.1, n_to: int = 320) -> Forecast:
@@ -55,3 +64,26 @@ def test_nothing_is_said_where_nothing_can_be_said(found: Forecast) -> None:
 
 def test_families_that_disagree_are_weighed() -> None:
     assert str(answer_words(told("families_disagree"))).startswith("all families weighed together, 240 more")
+
+
+def asked(left: int, target: float | None = None) -> Recommendation:
+    situation = Situation(goal=None if target is None else Goal(TARGET, target), left=left)
+    curve = curves_from_scores(validate_scores(RISING))[0]
+    return recommend(forecast_curve(curve, quick=True), situation)
+
+
+def test_the_chance_that_a_batch_suffices_is_told_once() -> None:
+    found = asked(left=500)
+    assert (found.code, found.stop_blocked) == ("annotate", False)
+    (chance,) = sure_words(found)
+    assert chance.startswith("Chance that you will then be within 0.01 of what 700 cases give: ")
+    assert "with probability" in found.reason
+    assert "probability" not in sentence(found)
+    assert sentence(found).endswith("interval); decide on further batches after the next round.")
+
+
+def test_the_chance_is_kept_where_nothing_else_tells_it() -> None:
+    found = asked(left=100, target=0.85)
+    assert found.promise is not None and found.promise.n == 300
+    assert sure_words(found) == ["Those are all the cases there are."]
+    assert "with 100 more you will reach 0.85 with probability" in sentence(found)

@@ -26,6 +26,7 @@ from dicecast.adapters.nnunet.dataset import Label, NnunetDataset, read_dataset
 from dicecast.adapters.study import Study, open_study
 from dicecast.forecast.errors import InputError
 
+pytest.importorskip("nibabel")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import nibabel

@@ -27,6 +27,7 @@ from dicecast.adapters.metrics import case_scores
 from dicecast.adapters.nnunet.checks import reader_of
 from dicecast.adapters.nnunet.dataset import CaseFiles
 
+pytest.importorskip("nibabel")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import nibabel

@@ -98,15 +98,15 @@ def test_boxes_stand_arm_beside_arm_and_count_what_is_left_out(tmp_path: Path, s
     tables = {arm: scores_by_size(scores, arm, "kidney+tumour", "msd_mm") for arm in ARMS}
     said = drawn(tmp_path / "boxes", plot_size_boxes, tables, "msd_mm")
     for arm in ARMS:
-        assert f"{arm}: 19 cases (1 left out)" in said
+        assert f"{arm}: 19 test cases (1 left out)" in said
     assert "mean surface distance, mm" in said and "annotated cases (training + validation)" in said
 
 
 def test_boxes_of_different_cases_say_how_many(tmp_path: Path) -> None:
     table = pd.DataFrame({10: [0.5, 0.6, np.nan], 20: [0.6, 0.7, 0.8]}, index=["a", "b", "c"])
-    assert "2d: 2 cases (1 left out)" in drawn(tmp_path / "same", plot_size_boxes, {"2d": table}, "dice")
+    assert "2d: 2 test cases (1 left out)" in drawn(tmp_path / "same", plot_size_boxes, {"2d": table}, "dice")
     own = drawn(tmp_path / "own", plot_size_boxes, {"2d": table}, "dice", same_cases=False)
-    assert "2d: 2 to 3 cases" in own and "left out" not in own
+    assert "2d: 2 to 3 test cases" in own and "left out" not in own
 
 
 @pytest.mark.parametrize(("metric", "label"), [("dice", "Dice"), ("msd_mm", "mean surface distance, mm")])

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import dicecast
-from dicecast.adapters.figures.canvas import COLOURS, LINES, MARKERS, new_figure
+from dicecast.adapters.figures.canvas import COLOURS, LINES, MARKERS, labels, new_figure
 from dicecast.adapters.figures.comparison import (
     comparison_figures_of,
     left_out_words,
@@ -68,6 +68,17 @@ def test_many_arms_are_drawn_against_the_first_alone(nine: Comparison, check_rea
 def test_no_two_of_many_arms_look_alike() -> None:
     looks = {(COLOURS[i % len(COLOURS)], LINES[i % len(LINES)], MARKERS[i % len(MARKERS)]) for i in range(60)}
     assert len(looks) == 60
+
+
+def test_arms_whose_names_differ_in_the_middle_stay_apart() -> None:
+    names = [f"3d_fullres+synthetic cases of generator {i} (nnUNetResEncUNetMPlans)" for i in range(8)]
+    for longest in (20, 34, 60):
+        found = labels(names, longest)
+        assert len(set(found)) == 8 and all(len(one) <= longest for one in found)
+        assert all(f" {i}" in found[i] for i in range(8))
+    assert labels(["2d", "3d"], 34) == ["2d", "3d"]
+    several = ["a" * 50 + "b" * k + "c" * 80 for k in range(1, 4)]
+    assert len(set(labels(several, 20))) == 3
 
 
 def test_nothing_is_drawn_of_arms_that_were_not_compared(tmp_path: Path) -> None:

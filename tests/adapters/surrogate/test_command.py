@@ -184,7 +184,7 @@ def test_without_torch_the_extra_is_named(
 ) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else real(name, *rest))
-    refused(lstm(cli, table), 2, "needs torch", "pip install 'dicecast[nnunet]'")
+    refused(lstm(cli, table), 2, "needs torch", "pip install -c constraints.txt -e '.[nnunet]'")
 
 
 def test_the_usual_forecaster_imports_no_torch_and_another_process_says_the_same(

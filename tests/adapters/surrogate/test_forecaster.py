@@ -100,7 +100,7 @@ def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         return None if name == "torch" else real(name, *arguments)
 
     monkeypatch.setattr(importlib.util, "find_spec", none)
-    with pytest.raises(InputError, match=r"pip install 'dicecast\[nnunet\]'"):
+    with pytest.raises(InputError, match=r"pip install -c constraints.txt -e '.\[nnunet\]'"):
         lstm_forecast(curve([20, 40, 80]), [80])
 
 

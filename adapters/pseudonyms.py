@@ -1,0 +1,77 @@
+"""What cases are called in reports that others may read; the key stays with the user."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from ..forecast.errors import InputError, StorageError
+from .tables import read_columns, write_csv
+
+COLUMNS = ("case", "pseudonym")
+TELLING = 4
+"""Letters from which an id is looked for in a finished text; shorter ones are found by chance."""
+
+
+def kept_pseudonyms(key: Path, cases: Iterable[str]) -> dict[str, str]:
+    """A pseudonym for every case, drawn at random, and kept so that it stays the same in later reports.
+
+    Args:
+        key: CSV of cases and pseudonyms; made, readable by its owner only, or added to.
+        cases: Ids.
+
+    Raises:
+        InputError: The key is some other file, or names two cases alike.
+        StorageError: It cannot be written.
+    """
+    known = _read(key) if key.exists() else {}
+    new = sorted(set(cases) - set(known) - {""})
+    numbers = [n for n in range(1, len(known) + len(new) + 1) if f"case {n}" not in known.values()]
+    secrets.SystemRandom().shuffle(new)  # ids in their order would tell who is who
+    found = {**known, **{case: f"case {n}" for case, n in zip(new, numbers, strict=False)}}
+    if new:
+        write_csv(pd.DataFrame(sorted(found.items()), columns=list(COLUMNS)), key)
+    try:
+        key.chmod(0o600)
+    except OSError as error:
+        raise StorageError(f"{key}: must be readable by its owner only, but its mode cannot be set.") from error
+    return found
+
+
+def _read(key: Path) -> dict[str, str]:
+    table = read_columns(key, COLUMNS, "Name the key that dicecast wrote, or a new file.")
+    for column in COLUMNS:
+        again = table[column].duplicated()
+        if again.any():
+            value = table[column][again].iloc[0]
+            raise InputError(f"{key}, line {table.index[again][0]}: {column} {value!r} is there twice. Remove a line.")
+    return dict(zip(table["case"], table["pseudonym"], strict=True))
+
+
+def called(cases: Iterable[str], names: Mapping[str, str]) -> list[str]:
+    """Cases by their pseudonyms."""
+    return [names.get(case, case) for case in cases]
+
+
+def refuse_revealing(text: str, names: Mapping[str, str], what: str) -> None:
+    """Refuse a finished text that still names a case.
+
+    Args:
+        text: To be read by others.
+        names: Pseudonyms by id.
+        what: The text, in words.
+
+    Raises:
+        InputError: Ids of at least four letters are in it.
+    """
+    words = set(re.findall(r"[\w.-]+", text))
+    found = [case for case in names if len(case) >= TELLING and (case in words or (" " in case and case in text))]
+    if found:
+        raise InputError(
+            f"{what} still names {len(found)} case(s), such as {sorted(found)[0]!r}, in a title or in the name of an "
+            "arm, structure, test set or stratum. Choose other names; nothing was written."
+        )
