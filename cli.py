@@ -630,6 +630,15 @@ def report_command(
             show_default=False,
         ),
     ] = None,
+    anonymise: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="KEY",
+            rich_help_panel=OUTPUT,
+            help="Call cases by pseudonyms; who is who is kept in this CSV, for you alone.",
+            show_default=False,
+        ),
+    ] = None,
     left: Left = None,
     per_case: PerCaseByArm = None,
     per_round: PerRound = None,
@@ -658,6 +667,8 @@ def report_command(
 
     if target not in (None, "-") and Path(str(target)).resolve() == output.resolve():
         raise InputError(f"--json and --output must name different files, found {output} for both.")
+    if anonymise is not None and anonymise.resolve() in (output.resolve(), Path(str(target)).resolve()):
+        raise InputError(f"--anonymise must name a file of its own, found {anonymise} twice.")
     wishes = commands.Wishes(
         at=at,
         target=target_score,
@@ -681,7 +692,7 @@ def report_command(
         budget=budget,
         left=left,
     )
-    options = command.PageOptions(output, title, cases, figures)
+    options = command.PageOptions(output, title, cases, figures, anonymise)
     report, document, cannot_tell = command.report(source, wishes, asked, options, console(stderr=True))
     _show(report, document, target)
     return 3 if strict and cannot_tell else 0

@@ -59,6 +59,8 @@ class Answer:
     """Case by case, where there are scores of cases."""
     not_case_by_case: str | None = None
     """Why there are none."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Pseudonyms of cases, where the answer is for others."""
 
     @property
     def partial(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import secrets
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..forecast.errors import InputError, StorageError
+from .answer import Answer
 from .tables import read_columns, write_csv
 
 COLUMNS = ("case", "pseudonym")
@@ -42,6 +44,16 @@ def kept_pseudonyms(key: Path, cases: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def check_key(key: Path) -> None:
+    """Refuse a key that is some other file, before anything is worked out.
+
+    Raises:
+        InputError: It is.
+    """
+    if key.exists():
+        _read(key)
+
+
 def _read(key: Path) -> dict[str, str]:
     table = read_columns(key, COLUMNS, "Name the key that dicecast wrote, or a new file.")
     for column in COLUMNS:
@@ -52,9 +64,25 @@ def _read(key: Path) -> dict[str, str]:
     return dict(zip(table["case"], table["pseudonym"], strict=True))
 
 
-def called(cases: Iterable[str], names: Mapping[str, str]) -> list[str]:
-    """Cases by their pseudonyms."""
-    return [names.get(case, case) for case in cases]
+def anonymised(found: Answer, names: Mapping[str, str]) -> Answer:
+    """What a source says, its cases by their pseudonyms."""
+    scores = found.source.scores.assign(case=found.source.scores["case"].map(lambda case: names.get(case, case)))
+    source = dataclasses.replace(found.source, scores=scores, notes=[renamed(one, names) for one in found.source.notes])
+    cases = [names.get(case, case) for case in found.cases]
+    return dataclasses.replace(found, source=source, cases=cases, names=names)
+
+
+def renamed(words: str, names: Mapping[str, str]) -> str:
+    """Words in which ids are replaced; those below four letters cannot be told from other words."""
+    known = sorted((case for case in names if len(case) >= TELLING), key=len, reverse=True)
+    pattern = "|".join(map(re.escape, known))
+    return re.sub(rf"(?<!\w)(?:{pattern})(?!\w)", lambda match: names[match[0]], words) if known else words
+
+
+def cases_of(found: Answer) -> set[str]:
+    """Every case that a source knows."""
+    study = found.source.study
+    return {*found.source.scores["case"], *(() if study is None else study.cases["case"])}
 
 
 def refuse_revealing(text: str, names: Mapping[str, str], what: str) -> None:
@@ -68,8 +96,7 @@ def refuse_revealing(text: str, names: Mapping[str, str], what: str) -> None:
     Raises:
         InputError: Ids of at least four letters are in it.
     """
-    words = set(re.findall(r"[\w.-]+", text))
-    found = [case for case in names if len(case) >= TELLING and (case in words or (" " in case and case in text))]
+    found = [case for case in names if len(case) >= TELLING and case in text and renamed(text, {case: ""}) != text]
     if found:
         raise InputError(
             f"{what} still names {len(found)} case(s), such as {sorted(found)[0]!r}, in a title or in the name of an "

@@ -23,6 +23,13 @@ class Choice:
     """Over these."""
     missed: int
     """How many of them have missed lesions, or miss the structure."""
+    called: str = ""
+    """What others may call it; by default its id."""
+
+    @property
+    def name(self) -> str:
+        """As it is shown."""
+        return self.called or self.case
 
 
 def cases_to_draw(scores: pd.DataFrame, metric: str) -> list[Choice]:

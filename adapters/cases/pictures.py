@@ -71,6 +71,7 @@ def case_pictures(
     arm: str,
     structure: str,
     test_set: str = TEST,
+    names: Mapping[str, str] | None = None,
     notice: Callable[[str], None] | None = None,
     step: Callable[[str, int, int], None] | None = None,
 ) -> list[CasePicture]:
@@ -81,6 +82,7 @@ def case_pictures(
         arm: Name of an arm.
         structure: A label, region or union that was scored.
         test_set: The one that decides, or an extra one.
+        names: Pseudonyms of cases; by default their ids are shown.
         notice: Told of a case that cannot be drawn, which is left out; without it such a case raises.
         step: Told what is being done, how many cases are done and how many there are: a CT takes seconds to read.
 
@@ -92,7 +94,10 @@ def case_pictures(
             structure, predictions deleted, nnU-Net not installed; says which.
     """
     run, metric = _run_of(study, arm), study.settings.scores.curve_metrics[0]
-    choices = _choices(study, run, structure, test_set, metric)
+    choices = [
+        dataclasses.replace(one, called=(names or {}).get(one.case, ""))
+        for one in _choices(study, run, structure, test_set, metric)
+    ]
     dataset, cases = _cases_of(study, test_set)
     source = _Source(study, run, structure, metric, test_set, dataset, cases, _reader(dataset))
     source.check_kept()
@@ -218,7 +223,7 @@ class _Source:
             test_set=self.test_set,
             n=self.run.n,
             draw=self.run.draw,
-            case=choice.case,
+            case=choice.name,
             kind=choice.kind,
             score=choice.score,
             caption=caption_of(drawn),

@@ -73,7 +73,7 @@ def alt_of(drawn: Drawn) -> str:
     if drawn.case.affine is None:
         where = "Three slices" if len(names) > 1 else "The image"
     tone = "colour" if drawn.case.image.ndim > 3 else "grey"
-    about = f"{where} in {tone} with the {drawn.structure} of case {drawn.choice.case} outlined"
+    about = f"{where} in {tone} with the {drawn.structure} of case {drawn.choice.name} outlined"
     reference, predicted = _voxels(drawn.case)
     if not predicted:
         return f"{about}: a solid orange line around the reference, and no prediction."
@@ -89,11 +89,11 @@ def _standing(drawn: Drawn) -> Iterator[str]:
     choice, name = drawn.choice, metric_name(drawn.metric)
     among = "test cases" if drawn.test_set == TEST else f"cases of test set {drawn.test_set}"
     if choice.of == 1:
-        yield f"The only one of the {among} with this structure: {choice.case}."
+        yield f"The only one of the {among} with this structure: {choice.name}."
     elif choice.kind == "missed":
-        yield f"Missed lesion or structure, as in {choice.missed} of {choice.of} {among}: {choice.case}."
+        yield f"Missed lesion or structure, as in {choice.missed} of {choice.of} {among}: {choice.name}."
     else:
-        yield f"{choice.kind.capitalize()} of {choice.of} {among}: {choice.case}."
+        yield f"{choice.kind.capitalize()} of {choice.of} {among}: {choice.name}."
     mean = "" if choice.of == 1 else f", mean over the test set {choice.mean:.3f}"
     dice = "" if drawn.metric == "dice" else f" Dice {drawn.dice:.3f}."
     yield f"{name[0].upper()}{name[1:]} {choice.score:.3f}{mean}.{dice}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from ..conclusion import Asked, Round
 from ..figures.comparison import write_comparison_figures
 from ..figures.write import write_figures
 from ..files import write_text
+from ..pseudonyms import anonymised, cases_of, check_key, kept_pseudonyms, refuse_revealing
 from ..sources import Wishes, read_source
 from ..terminal.screen import DOUBT
 from .page import GENERATOR, pictured, render
@@ -42,6 +44,8 @@ class PageOptions:
     """Pictures of test cases."""
     figures: Path | None = None
     """Folder for the figures, by themselves."""
+    key: Path | None = None
+    """Where pseudonyms of cases are kept; without it cases are called by their ids."""
 
 
 def report(
@@ -56,15 +60,21 @@ def report(
         InputError: Something that is no page is at the output's place, or the source cannot be read.
     """
     check_output(options.output)
+    if options.key is not None:
+        check_key(options.key)
     if options.figures is not None and options.figures.exists() and not options.figures.is_dir():
         raise InputError(f"--figures must be a folder, found the file {options.figures}. Name another place.")
     with console.status("reading") as status:
         step = _told(status.update)
         found = answer_of_source(source, wishes, asked, step)
+        if options.key is not None:
+            found = anonymised(found, kept_pseudonyms(options.key, cases_of(found)))
         cases = pictures_of(found, step) if options.cases else Cases()
         write_page(found, cases, options, step)
     lines: list[RenderableType] = [_place(options.output), *(Text(words, "dim") for words in cases.notes)]
     lines += [Text(found.partial, DOUBT)] if found.partial else []
+    if options.key is not None:
+        lines.append(Text(f"Who is who: {options.key}. Keep it to yourself.", DOUBT))
     if options.figures is not None:
         written = _figures(found, cases, options.figures, console)
         lines.append(Text(f"Figures: {len(written)} files in {options.figures}", "dim"))
@@ -113,7 +123,9 @@ def _beginning(path: Path) -> str:
 def write_page(found: Answer, cases: Cases, options: PageOptions, step: Step) -> None:
     """Render the page and write it, atomically."""
     title = options.title or title_of(found)
-    write_text(options.output, render(found, title, cases, step))
+    page = render(found, title, cases, step)
+    refuse_revealing(re.sub('base64,[^"]*', "", page), found.names, "the page")
+    write_text(options.output, page)
 
 
 def title_of(found: Answer) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import markupsafe
 
 from ... import __version__
 from ...forecast.comparison import Comparison, split_decisions
@@ -32,6 +35,7 @@ from .downloads import csv_uri
 from .methods import citations, methods_words
 from .pictures import MOST, Cases, agreement_pictures, case_picture, comparison_pictures, curve_pictures
 
+TEMPLATES = Path(__file__).parent / "templates"
 MOST_CURVES = 30
 """Curves that are drawn; further ones are in the tables."""
 MOST_ROWS = 5_000
@@ -100,7 +104,14 @@ def render(answer: Answer, title: str, cases: Cases, step: Step) -> str:
         "cases": [(name, [case_picture(one) for one in found]) for name, found in cases.pictures.items()],
         **sections,
     }
-    return _environment().get_template("page.html").render(page).lstrip()
+    return _environment().get_template("page.html").render(page, **_script()).lstrip()
+
+
+def _script() -> dict[str, Any]:
+    """The page's own script, and the hash by which browsers run it and no other."""
+    words = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(words.encode()).digest()).decode()
+    return {"script": markupsafe.Markup(words), "script_hash": digest}
 
 
 def _notes(answer: Answer, cases: Cases) -> list[str]:
@@ -137,7 +148,7 @@ def without_folders(words: str) -> str:
 def _environment() -> jinja2.Environment:
     """Everything that is shown is escaped."""
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -18,6 +18,7 @@ from ..figures.agreement import agreement_figures_of
 from ..figures.canvas import picture_bytes
 from ..figures.comparison import comparison_figures_of
 from ..figures.write import Pictured, curve_figures
+from ..pseudonyms import renamed
 
 KINDS = {
     "": "Learning curve with its interval, observed draws and the plateau",
@@ -94,9 +95,13 @@ def pictures_of(answer: Answer, step: Step) -> Cases:
         answer: Of a study; other sources have no images.
         step: Is told what is being worked on.
     """
-    study, found = answer.source.study, Cases()
+    study, found, names = answer.source.study, Cases(), answer.names
     if study is None:
         return found
+
+    def notice(words: str) -> None:
+        found.notes.append(renamed(words, names))
+
     for curve in (forecast.curve for forecast in answer.forecasts):
         name = f"{curve.arm} / {curve.structure}"
         if name in found.pictures:
@@ -106,9 +111,9 @@ def pictures_of(answer: Answer, step: Step) -> Cases:
             continue
         step(f"drawing cases of {name}")
         try:
-            drawn = case_pictures(study, arm=curve.arm, structure=curve.structure, notice=found.notes.append)
+            drawn = case_pictures(study, arm=curve.arm, structure=curve.structure, names=names, notice=notice)
         except InputError as error:
-            found.notes.append(f"No pictures of cases of {name}: {error}")
+            notice(f"No pictures of cases of {name}: {error}")
             continue
         found.pictures[name] = drawn
     if found.left_out:
