@@ -25,7 +25,7 @@ from .conclusion import Asked, Round, conclude, costs_now, recommendation_docume
 from .decisions import PARTIAL, check_arms, check_numbers, costs_of, decide
 from .sources import Source, Wishes, read_source
 
-MOST_FULL = 12
+MOST_FULL = 4
 """Curves that are forecast with MCMC, families and backtest; further ones by quadrature alone."""
 Step = Callable[[str], None]
 """Is told what is being worked on."""
@@ -94,15 +94,14 @@ def answer_of_source(path: Path, wishes: Wishes, asked: Asked, step: Step) -> An
         found = conclude(source.study, source.question, asked, arm=wishes.arm, structure=wishes.structure)
         return answer_of_round(path, source, found, asked, step, wishes)
     _check_names(source)
-    forecasts, others = _forecasts(source, step)
-    decision, each = decide(forecasts, asked)
+    forecasts, decision, each = _decided(source, asked, step)
     leading = next(one for one in forecasts if one.curve.name == decision.curve)
     arms = {curve.arm: curve for curve in source.deciding}
     decided = Answer(
         path=path,
         source=source,
         forecasts=forecasts,
-        others=others,
+        others=_others(source, step),
         decision=decision,
         each=each,
         justification=justification(leading, decision, __version__),
@@ -111,19 +110,33 @@ def answer_of_source(path: Path, wishes: Wishes, asked: Asked, step: Step) -> An
     return _with_the_rest(decided, asked, step, wishes)
 
 
-def _forecasts(source: Source, step: Step) -> tuple[list[Forecast], list[Forecast]]:
-    """Of the curves that decide, and of the others."""
+def _decided(source: Source, asked: Asked, step: Step) -> tuple[list[Forecast], Recommendation, list[Recommendation]]:
+    """Forecasts of the curves that decide, the decision, and that of each.
+
+    Quick forecasts expect what full ones do, so they decide the same. In full are then the curve that leads and the
+    first ones beside it.
+    """
     forecasts: list[Forecast] = []
     for curve in source.deciding:
-        step(f"forecasting {curve.name}")
-        quick = len(forecasts) >= MOST_FULL
-        forecasts.append(forecast_curve(curve, source.question, quick=quick, draws=DRAWS))
+        step(f"forecasting {curve.name} (curve {len(forecasts) + 1} of {len(source.curves)})")
+        forecasts.append(forecast_curve(curve, source.question, quick=True, draws=DRAWS))
+    step("deciding")
+    decision, each = decide(forecasts, asked)
+    order = sorted(range(len(forecasts)), key=lambda i: forecasts[i].curve.name != decision.curve)
+    for i in order[:MOST_FULL]:
+        step(f"forecasting {forecasts[i].curve.name} in full")
+        forecasts[i] = forecast_curve(forecasts[i].curve, source.question, draws=DRAWS)
+    return forecasts, decision, each
+
+
+def _others(source: Source, step: Step) -> list[Forecast]:
+    """Forecasts of the curves that do not decide."""
     names = {curve.name for curve in source.deciding}
     others: list[Forecast] = []
     for curve in (one for one in source.curves if one.name not in names):
         step(f"forecasting {curve.name} (curve {len(names) + len(others) + 1} of {len(source.curves)})")
         others.append(forecast_curve(curve, source.question, quick=True))
-    return forecasts, others
+    return others
 
 
 def _check_names(source: Source) -> None:

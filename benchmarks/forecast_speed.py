@@ -64,17 +64,25 @@ def sample(target: sampler.Target, start: np.ndarray, *, vectorised: bool) -> No
     emcee.EnsembleSampler(*start.shape, density, vectorize=vectorised).run_mcmc(start, STEPS)
 
 
-def many_curves(count: int) -> tuple[float, float]:
-    """Seconds, and MiB at most (of the parent or a worker), for a CSV with so many curves, from a cold start."""
+def many_curves(count: int, *, page: bool = False) -> tuple[float, float]:
+    """Seconds, and MiB at most (of the parent or a worker), for a CSV with so many curves, from a cold start.
+
+    Args:
+        count: Curves, each of an arm, or for a page of a structure, of its own.
+        page: Whether the page is written; else the curves are forecast by `forecast --quick`.
+    """
     rng = np.random.default_rng(0)
     n = np.tile(np.repeat([10, 20, 40, 80, 120], 3), count)
     ceiling, rise, rate = (np.repeat(rng.uniform(*ends, count), 15) for ends in ((0.7, 0.95), (0.1, 0.5), (0.01, 0.05)))
     score = ceiling - rise * np.exp(-rate * n) + 0.01 * rng.standard_normal(len(n))
-    table = {"arm": np.repeat(np.arange(count), 15), "n_cases": n, "draw": np.tile([0, 1, 2], 5 * count)}
+    table = {"n_cases": n, "draw": np.tile([0, 1, 2], 5 * count), "score": np.clip(score, 0, 1)}
+    table["structure" if page else "arm"] = np.repeat(np.arange(count), 15)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "scores.csv"
-        pd.DataFrame({**table, "score": np.clip(score, 0, 1)}).to_csv(source, index=False)
+        pd.DataFrame(table).to_csv(source, index=False)
         command = ["forecast", str(source), "--quick", "--json", f"{folder}/forecast.json"]
+        if page:
+            command = ["report", str(source), "-o", f"{folder}/report.html"]
         code = (
             "import resource, sys; from dicecast.cli import main\n"
             "if __name__ == '__main__':\n"
@@ -133,6 +141,8 @@ def main() -> None:
         f"dicecast forecast --quick: 1,000 curves {few[0]:.0f} s, {few[1]:.0f} MiB; 10,000 curves {many[0]:.0f} s, "
         f"{many[1]:.0f} MiB: {many[0] / few[0]:.1f} times as long, {many[1] / few[1]:.2f} times the memory"
     )
+    small, large = many_curves(30, page=True)[0], many_curves(200, page=True)[0]
+    print(f"dicecast report: 30 curves {small:.0f} s; 200 curves {large:.0f} s: {large / small:.1f} times as long")
 
 
 if __name__ == "__main__":
