@@ -94,11 +94,8 @@ def decision_words(found: Recommendation) -> str:
 
 
 def sentence(found: Recommendation) -> str:
-    """The reason with a capital, unless it begins with the curve's name; without the chance that `sure_words` tells."""
-    reason, n_max = found.reason, found.evidence.get("n_max")
-    if found.p_suffices is not None and n_max is not None and sure_words(found) == [_suffices(found, n_max)]:
-        again = f"; with {found.batch} more you will {found.goal.words(n_max)} with probability {found.p_suffices:.2f}"
-        reason = reason.replace(again, "")
+    """The reason with a capital, unless it begins with the curve's name."""
+    reason = found.reason
     return reason if reason.startswith(found.curve) else reason[:1].upper() + reason[1:]
 
 
@@ -107,15 +104,11 @@ def sure_words(found: Recommendation) -> list[str]:
     n_max = found.evidence.get("n_max")
     if found.code != "annotate" or found.p_suffices is None or n_max is None:
         return []
-    if found.promise is not None and found.promise.n >= n_max:
-        left = found.evidence.get("left") is not None
-        return (
-            ["Those are all the cases there are."]
-            if left
-            else [f"{n_max} is as far as these pilots can tell; then ask again."]
-        )
-    return [_suffices(found, n_max)]
-
-
-def _suffices(found: Recommendation, n_max: int) -> str:
-    return f"Chance that you will then {found.goal.words(n_max)}: {chance_words(found.p_suffices or 0.0)}."
+    chance = f"Chance that you will then {found.goal.words(n_max)}: {chance_words(found.p_suffices)}."
+    if found.promise is None or found.promise.n < n_max:
+        return [chance]
+    left = found.evidence.get("left") is not None
+    last = (
+        "Those are all the cases there are." if left else f"{n_max} is as far as these pilots can tell; then ask again."
+    )
+    return [last, chance] if found.goal.kind == TARGET else [last]  # within eps of what they themselves give is nothing

@@ -25,6 +25,7 @@ from .pilots import Design, next_pilots
 from .posterior import Posterior
 from .preposterior import cost_after_pilots
 from .promises import Promise, promise_at
+from .scores import MOST_CASES
 from .stability import RoundSummary, round_stability
 from .tolerances import Tolerances
 from .types import Interval, probabilities_of
@@ -73,6 +74,8 @@ class Situation:
         """Refuse a value without anything to set against it."""
         if self.goal is not None and self.goal.kind == VALUE and not self.costs.per_case:
             raise InputError("what a score point is worth is set against the cost of a case: give per_case > 0.")
+        if self.left is not None and self.left > MOST_CASES:
+            raise InputError(f"the cases left to annotate must be at most {MOST_CASES}, found {self.left}.")
 
 
 @dataclass(frozen=True)
@@ -401,14 +404,14 @@ def _annotate(basis: _Basis, plan: Plan) -> Recommendation:
     if outlook.goal.kind == VALUE:
         expected, stopping = (amount_words(cost, whole=True) for cost in (plan.expected_cost, plan.stopping_cost))
         why = (
-            f"with {plan.batch} more, cases, rounds and the worth of the points still missing come to "
+            f"; with {plan.batch} more, cases, rounds and the worth of the points still missing come to "
             f"{expected} {situation.costs.unit} in the end, stopping now to {stopping}"
         )
+    elif chance >= SURE or situation.rounds_left == 1:
+        why = ""
     else:
-        why = f"with {plan.batch} more you will {outlook.goal.words(basis.n_max)} with probability {chance:.2f}"
-        last = situation.rounds_left == 1
-        why += "" if chance >= SURE or last else "; decide on further batches after the next round"
-    return _asking(basis, plan.batch, f"{basis.adds()}; {why}.")
+        why = "; decide on further batches after the next round"
+    return _asking(basis, plan.batch, f"{basis.adds()}{why}.")
 
 
 def _asking(basis: _Basis, batch: int, reason: str) -> Recommendation:

@@ -19,7 +19,7 @@ from ...forecast.comparison import Comparison, split_decisions
 from ...forecast.costs import Costs
 from ...forecast.document import curve_document
 from ...forecast.forecast import Forecast
-from ...forecast.plain_words import decision_words, sentence
+from ...forecast.plain_words import decision_words, sentence, sure_words
 from ...forecast.words import level_words
 from ..answer import Answer, Step
 from ..figures.write import Pictured, pictured_round
@@ -81,6 +81,7 @@ def render(answer: Answer, title: str, cases: Cases, step: Step) -> str:
         "verdict": decision_words(answer.decision),
         "style": style_of(answer.decision.code),
         "reason": sentence(answer.decision),
+        "each": [(one.curve, " ".join([*sure_words(one), sentence(one)])) for one in answer.each],
         "cards": cards_of(answer),
         "answer": answer,
         "level": level_words(answer.source.question.level),

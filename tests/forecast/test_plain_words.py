@@ -77,13 +77,13 @@ def test_the_chance_that_a_batch_suffices_is_told_once() -> None:
     assert (found.code, found.stop_blocked) == ("annotate", False)
     (chance,) = sure_words(found)
     assert chance.startswith("Chance that you will then be within 0.01 of what 700 cases give: ")
-    assert "with probability" in found.reason
     assert "probability" not in sentence(found)
     assert sentence(found).endswith("interval); decide on further batches after the next round.")
 
 
-def test_the_chance_is_kept_where_nothing_else_tells_it() -> None:
+def test_the_chance_of_a_target_is_told_with_the_last_cases_too() -> None:
     found = asked(left=100, target=0.85)
     assert found.promise is not None and found.promise.n == 300
-    assert sure_words(found) == ["Those are all the cases there are."]
-    assert "with 100 more you will reach 0.85 with probability" in sentence(found)
+    last, chance = sure_words(found)
+    assert last == "Those are all the cases there are."
+    assert chance.startswith("Chance that you will then reach 0.85: ")

@@ -216,10 +216,7 @@ def recommendation() -> tuple[Recommendation, list[Recommendation]]:
         Recommendation("annotate", "no matter.", "3d_fullres / tumour / dice", batch=40, p_suffices=0.914),
         Recommendation("stop_plateau", "no matter.", "3d_fullres / kidney / dice"),
     ]
-    reason = (
-        "3d_fullres / tumour / dice: up to 320 cases could add 0.021 [0.006, 0.041] (90% interval); with 40 more you "
-        "will be within 0.01 of what 320 cases give with probability 0.91."
-    )
+    reason = "3d_fullres / tumour / dice: up to 320 cases could add 0.021 [0.006, 0.041] (90% interval)."
     decision = Recommendation(
         "annotate",
         reason,
