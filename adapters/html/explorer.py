@@ -17,7 +17,7 @@ POINTS = 60
 """Numbers of cases that the slider stops at."""
 WIDTH, HEIGHT = 720, 400
 """Of the chart, in its own units."""
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 46
+LEFT, RIGHT, TOP, BOTTOM = 74, 14, 14, 46
 """Room around the plotted area."""
 Y_TICKS = 6
 ROUND_SHARES = (1, 1.25, 1.5, 2, 3)

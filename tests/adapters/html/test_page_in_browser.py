@@ -45,6 +45,16 @@ def test_on_a_phone_titles_of_tables_stay_in_view(opened: Opened) -> None:
     assert tab.locator("article.curve:visible .y-title").inner_text() == "dice, mean over 8 test cases"
 
 
+def test_the_title_of_the_score_axis_stands_clear_of_its_ticks(opened: Opened) -> None:
+    tab = opened(1280)
+    chart = tab.locator("article.curve:visible svg.chart:visible")
+    ticks = chart.locator("text.tick[text-anchor=end]")
+    title = chart.locator("text.upright").bounding_box()
+    ticks.evaluate_all("found => found.forEach(one => { one.textContent = '0.8375'; })")  # the longest there are
+    assert ticks.count() >= 3
+    assert min(tick.bounding_box()["x"] for tick in ticks.all()) >= title["x"] + title["width"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_readers_with_a_screen_reader_or_weak_eyes_can_use_it(opened: Opened, width: int, scheme: str) -> None:
