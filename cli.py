@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +61,10 @@ app = typer.Typer(
 DEBUG = "DICECAST_DEBUG"
 
 
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end; what it was writing is cleared away as after Ctrl-C."""
+
+
 def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
     """Turn errors into one message and an exit code; a traceback only with --debug."""
 
@@ -67,6 +72,8 @@ def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             code = command(*args, **kwargs)
+        except Terminated:
+            _fail("ended from outside (SIGTERM). Nothing finished is lost: run the same command again.", 143)
         except KeyboardInterrupt:
             _fail(
                 "interrupted. Nothing finished is lost: run the same command again.",
@@ -81,6 +88,8 @@ def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
         except Exception as error:
             if os.environ.get(DEBUG):
                 raise
+            if (words := _refusal(error)) is not None:
+                _fail(words, InputError.exit_code)
             _fail(
                 f"unexpected {type(error).__name__}: {error}. For the traceback: dicecast --debug ...",
                 1,
@@ -89,6 +98,17 @@ def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
             raise typer.Exit(code or 0)
 
     return run
+
+
+def _refusal(error: Exception) -> str | None:
+    """What a disk refused, in words; what could not be printed is given up, as Python would try again at its end."""
+    from .adapters.files import refusal
+
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return refusal(error)
 
 
 def _fail(message: str, code: int) -> None:
@@ -104,6 +124,7 @@ def _show(report: RenderableType, document: Any, target: str | None) -> None:
 
     if target == "-":
         sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+        sys.stdout.flush()
         return
     if target is not None:
         write_json(Path(target), document)
@@ -667,7 +688,8 @@ def report_command(
 
     if target not in (None, "-") and Path(str(target)).resolve() == output.resolve():
         raise InputError(f"--json and --output must name different files, found {output} for both.")
-    if anonymise is not None and anonymise.resolve() in (output.resolve(), Path(str(target)).resolve()):
+    taken = [output, *([Path(target)] if target not in (None, "-") else [])]
+    if anonymise is not None and anonymise.resolve() in [one.resolve() for one in taken]:
         raise InputError(f"--anonymise must name a file of its own, found {anonymise} twice.")
     wishes = commands.Wishes(
         at=at,
@@ -1113,8 +1135,13 @@ def import_command(
     console().print(data_commands.import_results(folders, output, n, arms, dataset_json, force=force))
 
 
+def _terminated(number: int, frame: object) -> None:
+    raise Terminated
+
+
 def main() -> None:
     """Entry point of the console script."""
+    signal.signal(signal.SIGTERM, _terminated)
     tolerate()
     app()
 

@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,13 @@ DISK_FULL = 20_000_000
 """Free bytes below which a failure is put down to the disk."""
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 """What the system answers where a file system has no locks."""
+SHARED, PRIVATE = 0o644, 0o600
+"""Files that others may read, and those that only their owner may."""
 TEMPORARY = ".writing-"
 """What the names of files hold that are still being written."""
 
+LONGEST_NAME, LONGEST_PATH = 255, 4000
+"""Bytes of the name of a file, and of a path."""
 STREAMS = {"/dev/stdin": "/dev/fd/0", "/dev/stdout": "/dev/fd/1", "/dev/stderr": "/dev/fd/2"}
 """What the names of the standard streams stand for."""
 
@@ -41,8 +45,13 @@ def check_new(folder: Path) -> None:
         raise InputError(f"{folder}: must be a new or empty folder, found something there. Choose another name.")
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, mode: int = SHARED) -> None:
     """Write a text file atomically (a temporary neighbour, then a rename).
+
+    Args:
+        path: Where to.
+        text: All of it.
+        mode: Who may read it, from its first moment on.
 
     Raises:
         StorageError: Disk full, read-only folder or the like; the old file is still there.
@@ -51,14 +60,11 @@ def write_text(path: Path, text: str) -> None:
     def fill(target: Path) -> None:
         with target.open("w", encoding="utf-8", newline="") as stream:
             stream.write(text)
-            stream.flush()
-            if target.is_file():
-                os.fsync(stream.fileno())
 
-    write_with(path, fill)
+    write_with(path, fill, mode)
 
 
-def write_with(path: Path, fill: Callable[[Path], object]) -> None:
+def write_with(path: Path, fill: Callable[[Path], object], mode: int = SHARED) -> None:
     """Let `fill` write a temporary file beside `path`, then rename it into place.
 
     A link stays and what it points to is written; a device or pipe, which no file may take the place of, is written to.
@@ -83,12 +89,15 @@ def write_with(path: Path, fill: Callable[[Path], object]) -> None:
     temporary = Path(name)
     try:
         fill(temporary)
-        temporary.chmod(0o644)
+        temporary.chmod(mode)
+        with temporary.open("r+b") as written:  # a rename may reach the disk before what it renames
+            os.fsync(written.fileno())
         temporary.replace(path)
     except OSError as error:
         raise _not_written(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that has become read-only keeps it
+            temporary.unlink(missing_ok=True)
 
 
 def _descriptor(path: Path) -> int | None:
@@ -127,14 +136,22 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: Missing, unreadable, empty or not JSON.
+        InputError: Missing, unreadable, empty, not JSON, or JSON that cannot be taken in or written again.
     """
+    text = read_text(path)
     try:
-        return json.loads(read_text(path))
+        document = json.loads(text)
+        if "\\ud" in text.lower():
+            json.dumps(document, ensure_ascii=False).encode()  # half a character cannot be written
     except json.JSONDecodeError as error:
         raise InputError(
             f"{path}, line {error.lineno}: must be valid JSON, found: {error.msg}. Correct or restore the file."
         ) from error
+    except (RecursionError, ValueError) as error:
+        raise InputError(
+            f"{path}: must be JSON of a usual kind, found: {error}. Correct or restore the file."
+        ) from error
+    return document
 
 
 def json_holds(path: Path, expected: Any) -> bool:
@@ -143,6 +160,26 @@ def json_holds(path: Path, expected: Any) -> bool:
         return bool(read_json(path) == expected)
     except InputError:
         return False
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file; none has a name that is too long, or that may not be looked at."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def may_be_path(text: str) -> bool:
+    """Whether there can be a path of this name: no part is too long or holds a null, and the home it names is known."""
+    parts = text.encode("utf-8", "replace").split(b"/")
+    if "\0" in text or max(map(len, parts)) > LONGEST_NAME or sum(map(len, parts)) > LONGEST_PATH:
+        return False
+    try:
+        Path(text).expanduser()
+    except RuntimeError:
+        return False
+    return True
 
 
 def read_text(path: Path) -> str:
@@ -237,6 +274,16 @@ def _not_written(path: Path, error: OSError) -> StorageError:
     return StorageError(
         f"{path}: cannot be written: {error.strerror or error}. Check free space and permissions, then run the same "
         "command again; what was finished is kept."
+    )
+
+
+def refusal(error: Exception) -> str | None:
+    """What to say where a disk refused something that no message of its own foresees; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in (*REFUSED, errno.EIO):
+        return None
+    return (
+        f"{error.filename or 'what is printed'}: cannot be read or written: {error.strerror}. Check the disk, free "
+        "space and permissions, then run the same command again; what was finished is kept."
     )
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..forecast.errors import InputError, StorageError
+from ..forecast.errors import InputError
 from .answer import Answer
-from .tables import read_columns, write_csv
+from .files import PRIVATE, write_text
+from .tables import read_columns
 
 COLUMNS = ("case", "pseudonym")
 TELLING = 4
@@ -36,11 +37,8 @@ def kept_pseudonyms(key: Path, cases: Iterable[str]) -> dict[str, str]:
     secrets.SystemRandom().shuffle(new)  # ids in their order would tell who is who
     found = {**known, **{case: f"case {n}" for case, n in zip(new, numbers, strict=False)}}
     if new:
-        write_csv(pd.DataFrame(sorted(found.items()), columns=list(COLUMNS)), key)
-    try:
-        key.chmod(0o600)
-    except OSError as error:
-        raise StorageError(f"{key}: must be readable by its owner only, but its mode cannot be set.") from error
+        table = pd.DataFrame(sorted(found.items()), columns=list(COLUMNS))
+        write_text(key, table.to_csv(index=False, lineterminator="\n"), PRIVATE)
     return found
 
 

@@ -13,6 +13,7 @@ from .population import population_posterior
 from .posterior import Posterior
 from .quadrature import quadrature
 from .scores import TEXT_DEFAULTS
+from .words import probability_words
 
 SURE = 0.95
 """Probability of gaining at most eps from which a curve counts as saturated; below 1 minus it as not saturated."""
@@ -87,7 +88,7 @@ def _words(views: Sequence[TestSetView], question: Question) -> str:
     heads = {"saturated": "saturated on", "rising": "still rising on", "open": "not told yet on"}
     parts = []
     for state, head in heads.items():
-        names = [f"{v.curve.test_set} ({v.gain.p_below_eps:.2f})" for v in views if v.state == state]
+        names = [f"{v.curve.test_set} ({probability_words(v.gain.p_below_eps)})" for v in views if v.state == state]
         parts += [f"{head} {', '.join(names)}"] if names else []
     rising = [view.curve.test_set for view in views if view.state == "rising"]
     turn = ""

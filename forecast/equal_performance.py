@@ -9,6 +9,7 @@ import numpy as np
 
 from .arms import Arm, sizes_between
 from .types import CensoredInterval, Interval
+from .words import probability_words
 
 STEPS = 200
 """Sizes at which two curves are compared to find where they cross."""
@@ -133,7 +134,9 @@ def crossing_words(first: str, second: str, found: Crossing) -> str:
         (found.p_second_overtakes, f"{second} overtakes {first}"),
         (found.p_first_overtakes, f"{first} overtakes {second}"),
     ]
-    told = [f"{words} with probability {p:.2f}" for p, words in sorted(chances, reverse=True) if p >= 0.005]
+    told = [
+        f"{words} with probability {probability_words(p)}" for p, words in sorted(chances, reverse=True) if p >= 0.005
+    ]
     overtakes, arm = max((found.p_second_overtakes, second), (found.p_first_overtakes, first))
     where = ""
     if found.n is not None and overtakes >= 0.05:

@@ -375,7 +375,7 @@ def gains(posterior: Posterior, question: Question) -> tuple[Gain, Gain]:
     """Reachable gain (to N_max, at most the horizon unless asked) and the gain of doubling."""
     now = posterior.curve.n_annotated
     reach = question.reach or horizon_of(posterior.curve)
-    return _gain(posterior, now, max(reach, now), question), _gain(posterior, now, 2 * now, question)
+    return gain_between(posterior, now, max(reach, now), question), gain_between(posterior, now, 2 * now, question)
 
 
 def gain_draws(posterior: Posterior, start: int, end: int, *, rise: FloatArray | None = None) -> FloatArray:
@@ -393,7 +393,8 @@ def gain_draws(posterior: Posterior, start: int, end: int, *, rise: FloatArray |
     return np.asarray(rise + posterior.noise[:, 2] * rng.standard_normal(len(rise)))
 
 
-def _gain(posterior: Posterior, start: int, end: int, question: Question) -> Gain:
+def gain_between(posterior: Posterior, start: int, end: int, question: Question) -> Gain:
+    """What going from one number of cases to another adds: nothing where it is not more."""
     rise = np.subtract(*posterior.scores([end, start]))
     gain = gain_draws(posterior, start, end, rise=rise) if end > start else np.zeros(len(rise))
     return Gain(start, end, Interval.of(gain, question.level), float(np.mean(rise <= question.eps)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .forecast import Forecast
 from .goal import PLATEAU, TARGET
 from .recommendation import Recommendation
-from .words import amount_words, level_words
+from .words import amount_words, level_words, probability_words
 
 
 def justification(forecast: Forecast, decision: Recommendation, version: str) -> str:
@@ -71,7 +71,7 @@ def _decision(forecast: Forecast, decision: Recommendation) -> str:
     if decision.code != "annotate" or decision.promise is None:
         return f"Decision ({decision.code.replace('_', ' ')}): {decision.reason}"
     promise = decision.promise
-    chance = "" if decision.p_suffices is None else f" suffice with probability {decision.p_suffices:.2f} and"
+    chance = "" if decision.chance is None else f" suffice with probability {probability_words(decision.chance)} and"
     cost = ""
     if decision.cost is not None:
         cost = f", at a cost of {amount_words(decision.cost['amount'])} {decision.cost['unit']}"

@@ -48,8 +48,8 @@ def forecast_html(found: Forecast) -> str:
 def recommendation_html(found: Recommendation) -> str:
     """A recommendation: what to do, why, and what was promised for it."""
     rows = []
-    if found.p_suffices is not None:
-        rows.append(("probability that this suffices", chance_words(found.p_suffices)))
+    if found.chance is not None:
+        rows.append(("probability that this suffices", chance_words(found.chance)))
     if found.promise is not None:
         level = level_words(found.promise.interval.level)
         rows.append((f"promised mean at {found.promise.n} cases ({level})", interval_words(found.promise.interval)))

@@ -64,12 +64,6 @@ class Outlook:
         rest[-1] = 0.0
         return np.asarray(rest - self.goal.amount if self.goal.kind == PLATEAU else rest)
 
-    @property
-    def gain(self) -> FloatArray:
-        """Draws of what all the rest adds, with the misfit of the largest total, shape [draws]."""
-        misfit = self.misfit if len(self.totals) > 1 else 0.0
-        return np.asarray(self.scores[-1] - self.scores[0] + misfit)
-
     @cached_property
     def needed(self) -> FloatArray:
         """Draws of the smallest total that meets the goal, inf where none does, shape [draws]."""

@@ -104,11 +104,13 @@ def sure_words(found: Recommendation) -> list[str]:
     n_max = found.evidence.get("n_max")
     if found.code != "annotate" or found.p_suffices is None or n_max is None:
         return []
-    chance = f"Chance that you will then {found.goal.words(n_max)}: {chance_words(found.p_suffices)}."
-    if found.promise is None or found.promise.n < n_max:
-        return [chance]
+    told = []
+    if found.chance is not None:
+        told.append(f"Chance that you will then {found.goal.words(n_max)}: {chance_words(found.chance)}.")
+    if not found.is_last:
+        return told
     left = found.evidence.get("left") is not None
     last = (
         "Those are all the cases there are." if left else f"{n_max} is as far as these pilots can tell; then ask again."
     )
-    return [last, chance] if found.goal.kind == TARGET else [last]  # within eps of what they themselves give is nothing
+    return [last, *told]

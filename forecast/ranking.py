@@ -11,7 +11,7 @@ from .arms import Arm, ArmCost, span_of
 from .errors import InputError
 from .forecast import Question
 from .types import FloatArray, Interval
-from .words import amount_words
+from .words import amount_words, probability_words
 
 LIKELY = 0.8
 """Probability of being the best from which an arm is recommended."""
@@ -147,4 +147,4 @@ def _row_words(names: Sequence[str], row: Ranked, unit: str) -> str:
     able = [name for name, score in zip(names, row.scores, strict=True) if score is not None]
     if len(able) < 2:
         return f"{where} {'only ' + able[0] if able else 'no arm'} can be trained"
-    return f"{where} {names[row.best]} is the best with probability {max(row.p_best):.2f}"
+    return f"{where} {names[row.best]} is the best with probability {probability_words(max(row.p_best))}"

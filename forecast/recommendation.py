@@ -15,7 +15,7 @@ import numpy as np
 
 from .costs import Costs
 from .errors import InputError
-from .forecast import FAILED, HORIZON, Forecast, Question, horizon_of
+from .forecast import FAILED, HORIZON, Forecast, Question, gain_between, horizon_of
 from .goal import PLATEAU, TARGET, VALUE, Goal
 from .lookahead import GROWTH, LEAST_SHARE, LOOK_AHEAD, Plan, Prices, plan_batch
 from .noise import mean_covariance
@@ -30,7 +30,7 @@ from .stability import RoundSummary, round_stability
 from .tolerances import Tolerances
 from .types import Interval, probabilities_of
 from .verdict import SURE
-from .words import amount_words, interval_words, level_words
+from .words import amount_words, interval_words, level_words, probability_words
 
 ROUNDS = 6
 """Rounds that are left where no deadline is given: about five make most methods usable (Mahmood et al. 2022)."""
@@ -106,6 +106,20 @@ class Recommendation:
         return recommendation_html(self)
 
     @property
+    def is_last(self) -> bool:
+        """Whether after the batch there is nothing left to annotate, or nothing the pilots can tell of."""
+        n_max = self.evidence.get("n_max")
+        return self.promise is not None and n_max is not None and self.promise.n >= n_max
+
+    @property
+    def chance(self) -> float | None:
+        """Probability that the batch suffices; None where it goes without saying.
+
+        All there is to annotate always comes within any tolerance of what all there is to annotate gives.
+        """
+        return None if self.is_last and self.goal.kind != TARGET else self.p_suffices
+
+    @property
     def stops(self) -> bool:
         """Whether annotating ends here."""
         return self.code in STOPS
@@ -152,8 +166,9 @@ def decide(posterior: Posterior, question: Question, situation: Situation, falls
     """
     goal = situation.goal or Goal(PLATEAU, question.eps)
     outlook = Outlook.of(posterior, goal, posterior.curve.n_annotated, _n_max(posterior, question, situation))
-    decision = _decide(_Basis(posterior, question, situation, outlook), falls)
-    decision = replace(decision, goal=goal, evidence=_evidence(outlook, question, situation))
+    basis = _Basis(posterior, question, situation, outlook)
+    decision = _decide(basis, falls)
+    decision = replace(decision, goal=goal, evidence=_evidence(basis))
     if situation.training_limited is None:
         return decision
     if decision.stops:
@@ -211,7 +226,7 @@ class _Basis:
     @property
     def gain(self) -> Interval:
         """What all the rest could add, with its misfit."""
-        return Interval.of(self.outlook.gain, self.question.level)
+        return gain_between(self.posterior, self.now, self.n_max, self.question).interval
 
     def adds(self) -> str:
         """What annotating everything could add, in words that follow the reason for saying so."""
@@ -312,10 +327,11 @@ def _nothing_left(situation: Situation) -> str | None:
 
 def _reached_words(basis: _Basis) -> str:
     outlook = basis.outlook
+    chance = probability_words(outlook.p_reached)
     if outlook.goal.kind == TARGET:
-        return f"with probability {outlook.p_reached:.2f} {basis.now} cases give at least {outlook.goal.amount:g}."
+        return f"with probability {chance} {basis.now} cases give at least {outlook.goal.amount:g}."
     return (
-        f"with probability {outlook.p_reached:.2f} going from {basis.now} to {basis.n_max} cases adds at most "
+        f"with probability {chance} going from {basis.now} to {basis.n_max} cases adds at most "
         f"{outlook.goal.amount:g} (median {basis.gain.median:.4f})."
     )
 
@@ -323,8 +339,9 @@ def _reached_words(basis: _Basis) -> str:
 def _unreachable_words(basis: _Basis) -> str:
     outlook = basis.outlook
     best = Interval.of(outlook.scores[-1] + outlook.misfit, basis.question.level)
+    chance = probability_words(1 - outlook.p_met[-1])
     return (
-        f"with probability {1 - outlook.p_met[-1]:.2f} even {basis.n_max} cases do not reach {outlook.goal.amount:g}: "
+        f"with probability {chance} even {basis.n_max} cases do not reach {outlook.goal.amount:g}: "
         f"they give {interval_words(best)} ({level_words(best.level)} interval)."
     )
 
@@ -370,11 +387,12 @@ def _train(basis: _Basis, pilots: Design, cost: float, plan: Plan) -> Recommenda
     reason = (
         f"{draws} more draws at {size} cases are the better buy: they are expected to bring the cost still to come "
         f"from {before} to {after} {_cost_unit(basis.situation)}. With probability "
-        f"{basis.outlook.p_reached:.2f} the {basis.now} cases at hand are already within "
+        f"{probability_words(basis.outlook.p_reached)} the {basis.now} cases at hand are already within "
         f"{basis.outlook.goal.amount:g} of what {basis.n_max} give."
         if basis.outlook.goal.kind == PLATEAU
-        else f"{draws} more draws at {size} cases are the better buy: with probability {basis.outlook.p_reached:.2f} "
-        f"the {basis.now} cases at hand already give {basis.outlook.goal.amount:g}."
+        else f"{draws} more draws at {size} cases are the better buy: with probability "
+        f"{probability_words(basis.outlook.p_reached)} the {basis.now} cases at hand already give "
+        f"{basis.outlook.goal.amount:g}."
     )
     return Recommendation("train_pilots", reason, basis.name, pilots=pilots)
 
@@ -393,7 +411,8 @@ def _find_out(basis: _Basis) -> Recommendation:
     batch = int(possible[np.searchsorted(possible, min(wanted, possible[-1]))])
     reason = (
         f"by these pilots even {basis.n_max} cases reach {outlook.goal.amount:g} with probability "
-        f"{outlook.p_met[-1]:.2f} only, but they cannot tell past {horizon}: {batch} more bring that nearer."
+        f"{probability_words(outlook.p_met[-1])} only, but they cannot tell past {horizon}: {batch} more bring that "
+        "nearer."
     )
     return _asking(basis, batch, reason)
 
@@ -442,8 +461,8 @@ def _sizes(forecast: Forecast) -> dict[str, Any]:
     return {"sizes": forecast.curve.sizes.tolist()}
 
 
-def _evidence(outlook: Outlook, question: Question, situation: Situation) -> dict[str, Any]:
-    gain = Interval.of(outlook.gain, question.level)
+def _evidence(basis: _Basis) -> dict[str, Any]:
+    outlook, question, situation, gain = basis.outlook, basis.question, basis.situation, basis.gain
     needed = np.quantile(outlook.needed, probabilities_of(question.level), method="nearest")
     low, middle, high = (float(n) if np.isfinite(n) else None for n in needed)
     return {

@@ -10,7 +10,7 @@ from .curve import Curve
 from .families import NAMED
 from .posterior import Posterior
 from .types import Interval, SizeInterval
-from .words import interval_words, level_words, size_ends_words
+from .words import interval_words, level_words, probability_words, size_ends_words
 
 if TYPE_CHECKING:
     from .forecast import FamilyView, Gain, Plateau, Question
@@ -49,7 +49,7 @@ def verdict_of(
     if gain.p_below_eps >= SURE:
         return Verdict(
             "plateau_reached",
-            f"with probability {gain.p_below_eps:.2f} going from {gain.n_from} to {gain.n_to} cases "
+            f"with probability {probability_words(gain.p_below_eps)} going from {gain.n_from} to {gain.n_to} cases "
             f"adds at most {question.eps:g}.",
         )
     disagreement = _disagreement(views, expected, gain, question)
@@ -64,7 +64,7 @@ def verdict_of(
         return Verdict(
             "beyond_horizon",
             f"the plateau is beyond what these pilots can tell: more than {horizon} cases with probability "
-            f"{plateau.p_beyond_horizon:.2f} (exponential plateau); {adds}.",
+            f"{probability_words(plateau.p_beyond_horizon)} (exponential plateau); {adds}.",
         )
     named = next((view.weight for view in views if view.family is NAMED), 1.0)
     levels = f"; the exponential plateau levels off {_words(plateau.size)}" if named >= NOTABLE else ""

@@ -36,6 +36,13 @@ def chance_words(p: float) -> str:
     return "less than 1%" if p < 0.01 else f"{p:.0%}"
 
 
+def probability_words(p: float) -> str:
+    """A probability with two decimals that is never 0 or 1."""
+    if p > 0.99:
+        return "> 0.99"
+    return "< 0.01" if p < 0.01 else f"{p:.2f}"
+
+
 def score_words(value: float | None) -> str:
     """A score with three decimals, a dash where it is unknown."""
     return "-" if value is None or not math.isfinite(value) else f"{value:z.3f}"

@@ -98,8 +98,12 @@ def plot_chances(comparison: Comparison, axes: Axes | None = None) -> Axes:
     return axes
 
 
-def comparison_figures_of(found: Comparison) -> Iterator[tuple[str, Figure]]:
-    """Every figure of a comparison, with its kind: the arms, and equal performance of the pairs of `pairs_drawn`."""
+def comparison_figures_of(found: Comparison) -> Iterator[tuple[str, str, Figure]]:
+    """Every figure of a comparison: the arms, and equal performance of the pairs of `pairs_drawn`.
+
+    Yields:
+        What its file is called by, what it shows in words, and the figure.
+    """
     if not found.pairs:
         return
     figure = new_figure(height=6.6 + 0.08 * len(found.arms))
@@ -108,12 +112,14 @@ def comparison_figures_of(found: Comparison) -> Iterator[tuple[str, Figure]]:
     _draw_chances(below, found.arms)
     above.set_title(title(found.title), fontsize="medium")
     legend(above, below)
-    yield "arms", figure
+    yield "arms", "Every arm's curve, and the probability that each is the best", figure
     for pair in pairs_drawn(found):
         figure = new_figure(height=5.2)
         axes = plot_equal_performance(pair, figure.subplots())
         axes.set_title(title(f"{found.title}: equal performance"), fontsize="medium")
-        yield file_name(f"{pair.second.arm}-for-{pair.first.arm}"), figure
+        first, second = pair.first.arm, pair.second.arm
+        words = f"Equal performance: cases of {second} for what {first} reaches"
+        yield file_name(f"{second}-for-{first}"), words, figure
 
 
 def pairs_drawn(found: Comparison) -> tuple[ArmComparison, ...]:
@@ -148,7 +154,7 @@ def write_comparison_figures(found: Sequence[Comparison], folder: Path) -> list[
     """
     written: list[Path] = []
     for one in found:
-        for kind, figure in comparison_figures_of(one):
+        for kind, _, figure in comparison_figures_of(one):
             written += save_figure(figure, folder / unused(f"{file_name(one.title)}-{kind}", written))
     return written
 

@@ -50,11 +50,12 @@ def _how_sure(answer: Answer) -> Iterator[Card]:
     """The chance that the decision is right; nothing where none is taken."""
     found, gain, eps = answer.decision, answer.deciding.reachable_gain, answer.source.question.eps
     n_max, reached = found.evidence.get("n_max"), found.evidence.get("p_goal_reached")
-    if found.code == "annotate" and found.promise is not None and n_max is not None and found.promise.n >= n_max:
-        yield Card("How sure?", "ask again then", " ".join(sure_words(found)))
-    elif found.code == "annotate" and found.p_suffices is not None and n_max is not None:
+    if found.code == "annotate" and found.chance is not None and n_max is not None:
         words = f"is the chance that you will then {found.goal.words(n_max)} ({found.curve})"
-        yield Card("How sure?", chance_words(found.p_suffices), words)
+        yield Card("How sure?", chance_words(found.chance), words)
+    elif found.code == "annotate" and found.is_last:
+        left = found.evidence.get("left") is not None
+        yield Card("How sure?", "all there are" if left else "ask again then", " ".join(sure_words(found)))
     elif found.code == "stop_plateau" and found.goal.kind == TARGET and reached is not None:
         yield Card(
             "How sure?", chance_words(reached), f"is the chance that the target of {found.goal.amount:g} is reached"

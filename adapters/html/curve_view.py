@@ -14,6 +14,7 @@ from ...forecast.words import chance_words, level_words, size_words
 from ..report_tables.columns import Table
 from ..report_tables.curve import backtest_table, expected_table, families_table, observed_table, parameters_table
 from ..report_tables.overview import KEY
+from ..report_tables.remarks import notes_of, warnings_of
 from .explorer import ROUND_SHARES, Chart, Point, chart_of, explorer_data, point_at, points_of
 
 Document = Mapping[str, Any]
@@ -53,6 +54,16 @@ class CurveView:
     def meaning(self) -> str | None:
         """How much more cases would bring, and how sure that is."""
         return answer_words(self.forecast)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What it must not be read without."""
+        return [_sentence(words) for words in warnings_of(self.forecast)]
+
+    @property
+    def notes(self) -> list[str]:
+        """What its numbers are of, and how they came about."""
+        return [_sentence(words) for words in notes_of(self.forecast)]
 
     @property
     def target(self) -> str | None:
@@ -125,6 +136,10 @@ class CurveView:
             backtest_table(of),
         ]
         return [one for one in found if one.rows]
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def curve_view(number: int, forecast: Forecast, costs: Costs, decides: bool, batch: int) -> CurveView:

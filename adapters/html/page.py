@@ -19,13 +19,14 @@ from ...forecast.comparison import Comparison, split_decisions
 from ...forecast.costs import Costs
 from ...forecast.document import curve_document
 from ...forecast.forecast import Forecast
-from ...forecast.plain_words import decision_words, sentence, sure_words
+from ...forecast.plain_words import decision_words, sentence
 from ...forecast.words import level_words
 from ..answer import Answer, Step
 from ..figures.write import Pictured, pictured_round
 from ..protocol import protocol_words
 from ..report_tables.arms import ranking_tables
 from ..report_tables.columns import Table
+from ..report_tables.decisions import decisions_table
 from ..report_tables.overview import KEY, in_order, summary_table
 from ..report_tables.study import study_tables
 from ..terminal.pair_tables import pair_words
@@ -81,7 +82,7 @@ def render(answer: Answer, title: str, cases: Cases, step: Step) -> str:
         "verdict": decision_words(answer.decision),
         "style": style_of(answer.decision.code),
         "reason": sentence(answer.decision),
-        "each": [(one.curve, " ".join([*sure_words(one), sentence(one)])) for one in answer.each],
+        "decisions": decisions_table(answer.decision, answer.each),
         "cards": cards_of(answer),
         "answer": answer,
         "level": level_words(answer.source.question.level),

@@ -27,7 +27,6 @@ KINDS = {
     "dropped": "The forecast without its largest sizes",
     "cost": "Expected score against the cost of annotating from now on",
     "promises": "What was promised for every batch, and what was observed",
-    "arms": "Every arm's curve, and the probability that each is the best",
     "bland-altman-ml": "Bland-Altman plot of volumes in mL",
     "bland-altman-percent": "Bland-Altman plot of volumes in percent",
     "volumes": "Predicted against reference volumes",
@@ -63,8 +62,8 @@ def curve_pictures(one: Pictured, wanted: Sequence[str]) -> list[Picture]:
 def comparison_pictures(one: Comparison, pairs: int) -> list[Picture]:
     """Arms of one structure against each other, and the first of their pairs; nothing without any pair."""
     return [
-        _figure(figure, KINDS.get(kind, f"Equal performance: {kind.replace('-', ' ')}"), one.title)
-        for kind, figure in islice(comparison_figures_of(one), pairs + 1 if pairs else 0)
+        _figure(figure, words, one.title)
+        for _, words, figure in islice(comparison_figures_of(one), pairs + 1 if pairs else 0)
     ]
 
 

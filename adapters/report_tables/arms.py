@@ -32,7 +32,7 @@ def ranking_table(found: Comparison, ranked: Sequence[Ranked]) -> Table:
         text("arm", "arm"),
         *([cases] if by_cost else []),
         Column("expected score", lambda row: score_words(row["median"]) if row["n"] else "not affordable"),
-        ends(f"{ranking_level(found)} interval"),
+        ends(f"{ranking_level(found)} interval of the curve"),
         chance("P(best)", "p_best"),
     ]
     title = f"{found.title}: every arm {'for the same money' if by_cost else 'at the same number of cases'}"

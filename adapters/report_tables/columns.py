@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...forecast.types import Interval, SizeInterval
-from ...forecast.words import ends_words, score_words, size_words
+from ...forecast.words import ends_words, probability_words, score_words, size_words
 
 Row = Mapping[str, Any]
 
@@ -60,7 +60,7 @@ def score(head: str, key: str) -> Column:
 
 def chance(head: str, key: str) -> Column:
     """A column of probabilities."""
-    return Column(head, lambda row: "-" if row[key] is None else f"{row[key]:.2f}")
+    return Column(head, lambda row: "-" if row[key] is None else probability_words(row[key]))
 
 
 def ends(head: str, key: str = "") -> Column:

@@ -201,7 +201,7 @@ def families_table(forecast: Forecast) -> Table:
         text("family", "family"),
         Column("weight", lambda row: f"{row['weight']:.2f}" if row["weight"] else "-"),
         score(f"score at {'-' if gain is None else gain.n_to}", "median"),
-        ends(f"{_level(forecast)} interval"),
+        ends(f"{_level(forecast)} interval of the curve"),
         score("gain there", "gain"),
         Column("n*", lambda row: row["n_star_words"]),
     ]

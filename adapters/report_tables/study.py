@@ -10,7 +10,7 @@ from ...forecast.stability import RoundSummary
 from ...forecast.words import level_words
 from ..conclusion import Round
 from ..findings import FalsePositives, ScheduleCheck
-from .columns import Column, Row, Table, chance, ends, interval, score, size, size_interval, table, text, whole
+from .columns import Column, Row, Table, ends, interval, score, size, size_interval, table, text, whole
 
 
 def study_tables(found: Round) -> list[Table]:
@@ -145,7 +145,7 @@ def absent_table(found: Sequence[FalsePositives]) -> Table:
         text("structure", "structure"),
         whole("cases trained on", "n"),
         whole("test cases", "test_cases"),
-        chance("false-positive rate", "rate"),
+        Column("false-positive rate", lambda row: f"{row['rate']:.2f}"),
         score("mean mL", "volume_ml"),
     ]
     return table("false_positives", "Test cases without the structure", rows, columns)

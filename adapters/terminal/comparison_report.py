@@ -10,7 +10,7 @@ from rich.text import Text
 from ...forecast.across_test_sets import AcrossTestSets
 from ...forecast.comparison import Comparison
 from ...forecast.forecast import Question
-from ...forecast.words import ends_words, level_words, score_words
+from ...forecast.words import ends_words, level_words, probability_words, score_words
 from .pair_tables import against_first, differences_table, pair_parts, pair_words
 from .prose import Prose
 from .ranking_table import ranking_table
@@ -79,7 +79,7 @@ def across_report(found: Sequence[AcrossTestSets], question: Question) -> Render
         for view in one.views:
             curve, gain = view.curve, view.gain.interval
             names = (curve.arm, curve.structure, curve.test_set)
-            span, chance = f"{view.gain.n_from} → {view.gain.n_to}", f"{view.gain.p_below_eps:.2f}"
+            span, chance = f"{view.gain.n_from} → {view.gain.n_to}", probability_words(view.gain.p_below_eps)
             table.add_row(
                 *names,
                 score_words(view.now),

@@ -11,7 +11,7 @@ from ...forecast.comparison import ArmComparison
 from ...forecast.equal_performance import EqualPerformance
 from ...forecast.paired import SizeDifference
 from ...forecast.types import Interval
-from ...forecast.words import level_words, score_words
+from ...forecast.words import level_words, probability_words, score_words
 from .fitted_table import FittedTable
 from .screen import DOUBT, plain_table
 
@@ -68,7 +68,7 @@ def _pair_table(pair: ArmComparison) -> FittedTable:
     table = plain_table(f"{second} minus {pair.first.arm}", "", "median", f"{_level(pair)} interval", "probability")
     for one in pair.scores:
         name = f"expected score at {one.n} cases"
-        table.add_row(name, *_signed(one.interval), f"{one.p_second_better:.2f}")
+        table.add_row(name, *_signed(one.interval), probability_words(one.p_second_better))
     table.add_row("ceiling DM (exponential plateau)", *_signed(pair.ceiling), "-")
     median, ends = f"{pair.plateau.median:+.0f}", f"[{pair.plateau.lo:+.0f}, {pair.plateau.hi:+.0f}]"
     table.add_row("plateau size n* (exponential plateau)", median, ends, f"{pair.p_second_smaller:.2f}")
@@ -87,7 +87,7 @@ def _equal_table(pair: ArmComparison) -> FittedTable:
     for one in _spread(pair):
         cells = [*one.cases.words("{:.0f}").split(" [", 1), *one.ratio.words("{:.2f}").split(" [", 1)]
         cells = [f"[{cell}" if i % 2 else cell for i, cell in enumerate(cells)]
-        chances = ("-" if p is None else f"{p:.2f}" for p in (one.p_fewer, one.p_beyond))
+        chances = ("-" if p is None else probability_words(p) for p in (one.p_fewer, one.p_beyond))
         table.add_row(str(one.n), *cells, *chances)
     table.caption = Text(
         f"p fewer: probability that {second} needs fewer cases than {first}. p beyond: that it needs more than its "

@@ -87,7 +87,7 @@ def _assemble(
         start = min(8 + round(share * (columns - 1)), columns + 8 - len(label))
         ticks[start : start + len(label)] = label
     text.append("".join(ticks).rstrip() + " cases\n", "dim")
-    band = f"{level_words(level)} interval"
-    legend = f"{MEAN} mean {metric}  {DRAW} one draw  {MEDIAN} posterior median  {BAND} {band}  {NOW} now"
+    band = f"its {level_words(level)} interval"
+    legend = f"{MEAN} mean {metric}  {DRAW} one draw  {MEDIAN} curve, median  {BAND} {band}  {NOW} now"
     text.append(" " * 7 + legend, "dim")
     return text

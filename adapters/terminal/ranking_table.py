@@ -8,7 +8,7 @@ from rich.text import Text
 
 from ...forecast.comparison import Comparison
 from ...forecast.ranking import Ranked
-from ...forecast.words import amount_words, interval_words
+from ...forecast.words import amount_words, interval_words, probability_words
 from ..report_tables import arms
 from .fitted_table import FittedTable
 from .screen import plain_table, shown
@@ -53,7 +53,7 @@ def _cells(row: Ranked) -> Iterator[str]:
         else:
             cases = "" if row.cost is None else f"{row.sizes[i]}{'+' * row.beyond[i]}: "
             yield cases + interval_words(score)
-        yield f"{p:.2f}"
+        yield probability_words(p)
 
 
 def _below(found: Comparison, rows: Sequence[Ranked]) -> FittedTable:

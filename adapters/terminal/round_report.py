@@ -7,22 +7,22 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from ...forecast.document import curve_document
-from ...forecast.goal import PLATEAU, TARGET, Goal
 from ...forecast.plain_words import decision_words, sentence, sure_words
 from ...forecast.recommendation import Recommendation
 from ...forecast.words import amount_words, interval_words, level_words
 from ..conclusion import Round
 from ..report_tables.columns import Table as ReportTable
+from ..report_tables.decisions import decisions_table
 from ..report_tables.study import absent_table, promises_table, rounds_table, schedule_table
 from .curves_report import others_table
+from .fitted_table import FittedTable
 from .forecast_report import forecast_report
 from .prose import Prose
 from .score_tables import score_tables
-from .screen import BAD, DOUBT, GOING, GOOD, plain_table, shown
+from .screen import BAD, DOUBT, GOING, GOOD, shown
 
 UNTOLD = ("cannot_tell", "train_pilots")
 """Decisions of other curves that are told with their reason."""
@@ -59,24 +59,13 @@ def recommendation_panel(
     return Panel(Group(*lines), title="Recommendation", title_align="left", border_style=style)
 
 
-def _each_table(found: Recommendation, each: Sequence[Recommendation]) -> Table:
-    """What every curve says on its own."""
-    goals = len({one.goal for one in each}) > 1
-    columns = ["", *(["goal"] if goals else []), "decision", "chance that it suffices"]
-    table = plain_table("Curve by curve", *columns, numbers=False)
-    table.columns[-1].justify = "right"
-    for one in each:
-        batch = f" {one.batch}" if one.code == "annotate" else ""
-        chance = "-" if one.p_suffices is None else f"{one.p_suffices:.2f}"
-        goal = [_goal_words(one.goal)] if goals else []
-        name = Text(one.curve, "bold" if one.curve == found.curve else "")
-        table.add_row(name, *goal, f"{one.code.replace('_', ' ')}{batch}", chance)
+def _each_table(found: Recommendation, each: Sequence[Recommendation]) -> FittedTable:
+    """What every curve says on its own, the one that decides in bold."""
+    made = decisions_table(found, each)
+    table = shown(made)
+    for row, line in zip(made.rows, table.rows, strict=True):
+        line.style = "bold" if row["decides"] else None
     return table
-
-
-def _goal_words(goal: Goal) -> str:
-    words = {PLATEAU: f"plateau within {goal.amount:g}", TARGET: f"target {goal.amount:g}"}
-    return words.get(goal.kind, f"{amount_words(goal.amount)} a score point")
 
 
 def _cost_words(cost: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@
 
   const score = (value) => value.toFixed(3);
   const chance = (p) => (p > 0.99 ? "more than 99%" : p < 0.01 ? "less than 1%" : `${Math.round(100 * p)}%`);
+  const probability = (p) => (p > 0.99 ? "> 0.99" : p < 0.01 ? "< 0.01" : p.toFixed(2));
   const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3);
   const span = (lo, hi, words) => `[${words(lo)}, ${words(hi)}]`;
   const cases = (index) => chosen.points.n[index];
@@ -64,7 +65,7 @@
     ];
     if (p.gain[i]) {
       cells.push(cell("gain over now", signed(p.gain[i][0]), span(p.gain[i][1], p.gain[i][2], signed)));
-      cells.push(cell(`P(rise ≤ ${chosen.eps})`, p.p_small[i].toFixed(2)));
+      cells.push(cell(`P(rise ≤ ${chosen.eps})`, probability(p.p_small[i])));
     }
     if (chosen.target !== null) {
       cells.push(cell(`chance that the mean reaches ${chosen.target}`, chance(p.p_target[i]), `at ${n} cases`));

@@ -46,7 +46,7 @@ def two() -> Comparison:
 
 
 def test_two_arms_are_drawn_with_their_pair(two: Comparison, check_readable: Check) -> None:
-    figures = dict(comparison_figures_of(two))
+    figures = {kind: figure for kind, _, figure in comparison_figures_of(two)}
     assert list(figures) == ["arms", "3d-for-2d"] and left_out_words(two) is None
     said = check_readable(figures["arms"])
     assert "annotated now (90)" in said and "one draw (3 per size)" in said and "mean over 6 test cases" in said
@@ -60,8 +60,9 @@ def test_many_arms_are_drawn_against_the_first_alone(nine: Comparison, check_rea
     words = left_out_words(nine)
     assert words is not None and "of 36 pairs" in words and "--arms" in words
     figures = list(comparison_figures_of(nine))
+    assert {pair.second.arm in words for pair, (_, words, _) in zip(drawn, figures[1:], strict=True)} == {True}
     assert len(figures) == 1 + 6
-    for _, figure in figures:
+    for _, _, figure in figures:
         check_readable(figure)
 
 

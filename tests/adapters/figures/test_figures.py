@@ -113,9 +113,8 @@ def test_what_is_not_known_is_not_drawn(pictured: Pictured) -> None:
     bare = Pictured(pictured.forecast, history=pictured.history[:1], costs=Costs())
     assert [kind for kind, _ in curve_figures(bare)] == ["", "posterior"]
     assert [kind for kind, _ in curve_figures(replace(bare, aside=True))] == [""]
-    everything = replace(pictured.forecast, question=Question(reach=90))
-    gain = forecast_curve(pictured.forecast.curve, Question(reach=90), quick=True)
-    assert "cost" not in dict(curve_figures(replace(pictured, forecast=gain))) and everything.question.reach == 90
+    nothing_left = forecast_curve(pictured.forecast.curve, Question(reach=90), quick=True)
+    assert "cost" not in dict(curve_figures(replace(pictured, forecast=nothing_left)))
 
 
 def test_files_come_as_svg_png_and_pdf_and_are_the_same_again(pictured: Pictured, tmp_path: Path) -> None:
@@ -204,7 +203,6 @@ def test_anything_but_axes_among_several_is_refused(pictured: Pictured) -> None:
 def test_matplotlib_is_imported_when_a_figure_is_drawn_and_not_before() -> None:
     code = (
         "import sys, dicecast; names = [getattr(dicecast, name) for name in dicecast.__all__]; "
-        ""
         "sys.exit('matplotlib.figure' in sys.modules or 'matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0

@@ -140,8 +140,9 @@ def test_what_was_checked_beside_the_curves_is_told(tab: Any) -> None:
 
 def test_cases_to_annotate_next_are_those_that_wait(study: Path, page: Path) -> None:
     found = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
-    cases = found["recommendation"].get("cases", [])
-    assert all(case.startswith("w") for case in cases) and len(cases) == found["recommendation"]["batch"]
+    cases = found["recommendation"]["cases"]
+    assert found["recommendation"]["code"] == "annotate" and len(cases) == found["recommendation"]["batch"] > 0
+    assert all(case.startswith("w") for case in cases)
     words = page.read_text(encoding="utf-8")
     assert all(case in words for case in cases)
 
