@@ -54,15 +54,20 @@ app = typer.Typer(
     name="dicecast",
     cls=CommandGroup,
     help="Forecast how many annotated cases a segmentation model needs, and what to annotate next.",
-    no_args_is_help=True,
+    no_args_is_help=False,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["--help", "-h"]},
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 DEBUG = "DICECAST_DEBUG"
 
 
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end; what it was writing is cleared away as after Ctrl-C."""
+class Stopped(BaseException):
+    """Ctrl-C, or a request to end (SIGTERM); unlike `KeyboardInterrupt`, no library answers it in its own way."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
 def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
@@ -72,13 +77,8 @@ def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             code = command(*args, **kwargs)
-        except Terminated:
-            _fail("ended from outside (SIGTERM). Nothing finished is lost: run the same command again.", 143)
-        except KeyboardInterrupt:
-            _fail(
-                "interrupted. Nothing finished is lost: run the same command again.",
-                130,
-            )
+        except (KeyboardInterrupt, Stopped) as error:
+            _fail(*_stopped(error))
         except DicecastError as error:
             if os.environ.get(DEBUG):
                 raise
@@ -98,6 +98,13 @@ def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
             raise typer.Exit(code or 0)
 
     return run
+
+
+def _stopped(error: BaseException) -> tuple[str, int]:
+    """What to say to who interrupted or ended a command, and its exit code."""
+    asked = isinstance(error, Stopped) and error.number == signal.SIGTERM
+    words, code = ("ended from outside (SIGTERM)", 143) if asked else ("interrupted", 130)
+    return f"{words}. Nothing finished is lost: run the same command again.", code
 
 
 def _refusal(error: Exception) -> str | None:
@@ -139,6 +146,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    ctx: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_version)
@@ -146,6 +154,9 @@ def _options(
 ) -> None:
     if debug:
         os.environ[DEBUG] = "1"
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+        raise typer.Exit(InputError.exit_code)
 
 
 @app.command(cls=Command, epilog="dicecast demo")
@@ -1135,15 +1146,22 @@ def import_command(
     console().print(data_commands.import_results(folders, output, n, arms, dataset_json, force=force))
 
 
-def _terminated(number: int, frame: object) -> None:
-    raise Terminated
+def _stop(number: int, frame: object) -> None:
+    raise Stopped(number)
 
 
 def main() -> None:
     """Entry point of the console script."""
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is for what a shell runs in the background
+            signal.signal(number, _stop)
     tolerate()
-    app()
+    try:
+        app()
+    except (KeyboardInterrupt, Stopped) as error:  # before the command has begun
+        words, code = _stopped(error)
+        sys.stderr.write(f"error: {words}\n")
+        sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ from .study_checks import check_study
 from .testsets import extra_digests
 
 RunsWatcher = Callable[[Standing], None]
+CHECKS = "schedule checks, twice the training on the same cases,"
+"""What is due once the curves stand."""
 UNKNOWN = "what they take is known once a run of each arm is complete"
 
 
@@ -218,7 +220,7 @@ def _one_round(
     result = conclude(study, replay=options.replay)
     final = _is_final(result, options)
     if study.settings.pilots.schedule_check and final:
-        standing = _train(study, check_specs(*made), place, options, watchers)
+        standing = _train(study, check_specs(*made), place, options, watchers, CHECKS)
         if not standing.over:
             return Pending(study, standing, options), True
         result = conclude(study, replay=options.replay)
@@ -227,7 +229,14 @@ def _one_round(
     return result, final
 
 
-def _train(study: Study, specs: Sequence[PilotSpec], place: Place, options: RunOptions, watchers: Watchers) -> Standing:
+def _train(
+    study: Study,
+    specs: Sequence[PilotSpec],
+    place: Place,
+    options: RunOptions,
+    watchers: Watchers,
+    what: str = "pilot runs",
+) -> Standing:
     """Do the runs that are due, and score those again whose scoring has changed."""
     distinct = list({spec.folder: spec for spec in specs}.values())
     due = [spec for spec in distinct if run_status(spec.folder) is not RunStatus.COMPLETED]
@@ -235,7 +244,7 @@ def _train(study: Study, specs: Sequence[PilotSpec], place: Place, options: RunO
     foretold = _foretold(study, due)
     if due:
         words = UNKNOWN if foretold is None else f"about {foretold:.2f} h of training and prediction, summed over runs"
-        watchers.notice(f"{len(due)} pilot runs are due: {words}.")
+        watchers.notice(f"{len(due)} {what} are due: {words}.")
     standing = work_off(distinct, place.engine, watchers.runs, watchers.notice, wait=options.wait)
     done = {spec.folder for spec in standing.done}
     place.tidy({spec.folder for spec in distinct} - done)

@@ -42,7 +42,7 @@ def _arm_words(arm: ArmSection, pilots: PilotSection) -> Iterator[str]:
         (t.patch, "patch {}"),
         (t.features, "width {}"),
         (t.depth, "{} stages"),
-        (t.convolutions, "{} convolution(s) a stage"),
+        (t.convolutions, "convolutions a stage: {}"),
         (t.momentum, "momentum {:g}"),
         (t.weight_decay, "weight decay {:g}"),
         (t.foreground, "{:.0%} of patches on foreground"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import re
 from collections.abc import Sequence
@@ -11,12 +12,16 @@ from pathlib import Path
 import pandas as pd
 
 from ..forecast.errors import InputError
-from ..forecast.scores import validate_scores
+from ..forecast.scores import KEY, validate_scores
 from .files import write_text
 from .table_text import SEPARATORS, TableText, table_text
 
 MEASURED = ("score", "se_draws", "se_cases")
 """Columns whose numbers may have decimals."""
+COLUMNS = (*KEY, *MEASURED)
+"""Columns of a scores table."""
+NEAR = 0.8
+"""How alike the names of columns are (as difflib counts) that are probably the same misspelt."""
 DECIMAL_COMMA = re.compile(r"^(\s*[+-]?\d*),(\d+(?:[eE][+-]?\d+)?\s*)$")
 
 
@@ -97,12 +102,32 @@ def noted_scores(path: Path) -> tuple[pd.DataFrame, list[str]]:
         InputError: As `read_scores`.
     """
     found = table_text(path)
-    table, notes = _cells(found, path), list(found.notes)
+    table, notes = _by_known_names(_cells(found, path), path), list(found.notes)
     if found.separator != "," and _decimal_commas(table):
         table = table.assign(**{name: _with_points(table[name]) for name in MEASURED if name in table})
         notes.append("decimal commas")
     words = [f"{path} was read with {', '.join(notes)}."] if notes else []
     return validate_scores(table, source=str(path)), words
+
+
+def _by_known_names(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Columns by the names that are known, whatever their capitals.
+
+    Raises:
+        InputError: A column is called almost like one that is not there.
+    """
+    missing = [name for name in COLUMNS if name not in table]
+    alike = {name: name.strip().lower().replace(" ", "_") for name in map(str, table.columns) if name not in COLUMNS}
+    table = table.rename(columns={name: known for name, known in alike.items() if known in missing})
+    _check_header([str(name) for name in table], path)
+    for name, plain in alike.items():
+        near = difflib.get_close_matches(plain, missing, n=1, cutoff=NEAR)
+        if near and near[0] not in table:
+            raise InputError(
+                f"{path}, header: there is no column {near[0]!r}, but one called {name!r}. Call it {near[0]!r} if that "
+                "is meant, else something less alike."
+            )
+    return table
 
 
 def _decimal_commas(table: pd.DataFrame) -> bool:

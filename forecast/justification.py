@@ -16,19 +16,27 @@ def justification(forecast: Forecast, decision: Recommendation, version: str) ->
         decision: What was decided from it.
         version: Of dicecast.
     """
-    parts = [_data(forecast), _model(forecast, version), _goal(forecast, decision), _decision(forecast, decision)]
-    return " ".join(part for part in [*parts, _limits(forecast)] if part)
+    parts = [
+        _data(forecast, decision),
+        _model(forecast, version),
+        _goal(forecast, decision),
+        _decision(forecast, decision),
+        _limits(forecast),
+    ]
+    return " ".join(part for part in parts if part)
 
 
-def _data(forecast: Forecast) -> str:
+def _data(forecast: Forecast, decision: Recommendation) -> str:
     curve = forecast.curve
     sizes = ", ".join(f"{n} ({_score(y)})" for n, y in zip(curve.sizes, curve.observed, strict=True))
     draws = sorted({int(count) for count in curve.draws})
     each = f"{draws[0]}" if len(draws) == 1 else f"{draws[0]} to {draws[-1]}"
     plural = "" if draws == [1] else "s"
     test = "" if curve.n_test is None else f" over {curve.n_test} held-out test cases"
+    chosen = decision.stops or decision.code == "annotate"
+    aim = "The sample size was chosen from" if chosen else "No sample size can be given yet. What is known comes from"
     return (
-        f"The sample size was chosen from pilot trainings on subsets of the {curve.n_annotated} cases annotated so far "
+        f"{aim} pilot trainings on subsets of the {curve.n_annotated} cases annotated so far "
         f"({curve.name}; {each} random draw{plural} per size): the mean {curve.metric}{test} by number of annotated "
         f"cases was {sizes}."
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from .goal import TARGET, VALUE
-from .words import chance_words, level_words
+from .words import amount_words, chance_words, level_words
 
 if TYPE_CHECKING:
     from .forecast import Forecast, Gain
@@ -67,15 +68,16 @@ def _gain_words(gain: Gain, metric: str) -> str:
         change = f"leave the mean {metric} as it is"
     return (
         f"{gain.n_to - gain.n_from} more cases ({gain.n_from} -> {gain.n_to}) are expected to {change} "
-        f"({level_words(rise.level)} interval {rise.lo:+.3f} to {rise.hi:+.3f})."
+        f"({level_words(rise.level)} interval {rise.lo:+.3f} to {rise.hi:+.3f}, which holds how far scores stray "
+        "from a smooth curve)."
     )
 
 
 def _chance(gain: Gain, eps: float) -> str:
     """The likelier of the two, so that the number is the larger one."""
     if gain.p_below_eps >= LIKELY:
-        return f"The chance that the curve rises by no more than {eps:g} is {chance_words(gain.p_below_eps)}."
-    return f"The chance that the curve rises by more than {eps:g} is {chance_words(1 - gain.p_below_eps)}."
+        return f"The chance that the curve itself rises by no more than {eps:g} is {chance_words(gain.p_below_eps)}."
+    return f"The chance that the curve itself rises by more than {eps:g} is {chance_words(1 - gain.p_below_eps)}."
 
 
 def decision_words(found: Recommendation) -> str:
@@ -114,3 +116,16 @@ def sure_words(found: Recommendation) -> list[str]:
         "Those are all the cases there are." if left else f"{n_max} is as far as these pilots can tell; then ask again."
     )
     return [last, *told]
+
+
+def cost_words(cost: Mapping[str, Any]) -> str:
+    """What a batch costs, and what for."""
+    parts = cost_parts(cost)
+    return f"{amount_words(cost['amount'])} {cost['unit']}" + (f" ({', '.join(parts)})" if parts else "")
+
+
+def cost_parts(cost: Mapping[str, Any]) -> list[str]:
+    """What a cost is made up of; nothing where it is of one kind."""
+    named = (("cases", "annotation"), ("round", "round"), ("compute", "computing"))
+    parts = [f"{words} {amount_words(cost[key])}" for key, words in named if cost[key]]
+    return parts if len(parts) > 1 else []

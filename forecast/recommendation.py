@@ -48,6 +48,10 @@ ORDER = ("annotate", "train_pilots", "cannot_tell", "stop_budget", "stop_unreach
 """Which curve's decision leads when several differ."""
 
 
+LONGER = "Train longer before stopping: add an [[arm]] with more epochs to study.toml, and run again."
+"""What to do where training is the limit."""
+
+
 @dataclass(frozen=True)
 class Situation:
     """What a decision depends on besides the curve."""
@@ -172,7 +176,8 @@ def decide(posterior: Posterior, question: Question, situation: Situation, falls
     if situation.training_limited is None:
         return decision
     if decision.stops:
-        reason = f"{situation.training_limited} Train longer before stopping. (Otherwise: {decision.reason})"
+        otherwise = f"(Otherwise this would be a stop: {decision.reason})"
+        reason = f"{situation.training_limited} {LONGER} {otherwise}"
         return replace(decision, code="train_pilots", reason=reason, stop_blocked=True)
     return replace(decision, reason=f"{decision.reason} But {situation.training_limited}")
 
@@ -426,7 +431,9 @@ def _annotate(basis: _Basis, plan: Plan) -> Recommendation:
             f"; with {plan.batch} more, cases, rounds and the worth of the points still missing come to "
             f"{expected} {situation.costs.unit} in the end, stopping now to {stopping}"
         )
-    elif chance >= SURE or situation.rounds_left == 1:
+    elif plan.batch == situation.costs.affordable():
+        why = f"; the budget pays for no more than {plan.batch}"
+    elif chance >= SURE or situation.rounds_left == 1 or (situation.left is not None and plan.batch >= situation.left):
         why = ""
     else:
         why = "; decide on further batches after the next round"

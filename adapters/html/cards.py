@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...forecast.goal import TARGET
-from ...forecast.plain_words import sure_words
+from ...forecast.plain_words import cost_parts, sure_words
 from ...forecast.recommendation import STOPS
 from ...forecast.words import amount_words, chance_words, ends_words, level_words, score_words
 from ..answer import Answer
@@ -68,7 +68,8 @@ def _how_sure(answer: Answer) -> Iterator[Card]:
 def _cost(answer: Answer) -> Iterator[Card]:
     found = answer.decision
     if found.cost is not None:
-        yield Card("What does it cost?", f"{amount_words(found.cost['amount'])} {found.cost['unit']}", "for this batch")
+        total, parts = f"{amount_words(found.cost['amount'])} {found.cost['unit']}", cost_parts(found.cost)
+        yield Card("What does it cost?", total, f"for this batch{': ' * bool(parts)}{', '.join(parts)}")
     elif found.code == "annotate":
         yield Card("What does it cost?", "not known", "give --per-case, or [cost] in study.toml")
 

@@ -204,7 +204,7 @@ def _downloads(answer: Answer, views: Sequence[CurveView]) -> Iterator[tuple[str
     tables: dict[str, tuple[str, list[Any]]] = {
         "forecasts.csv": ("one line per curve", list(_summary(answer).rows)),
         "expected_scores.csv": (
-            f"expected score by cases, of the {len(views)} curves drawn",
+            f"expected score by cases, of the curves drawn ({len(views)})",
             [row for view in views for row in point_rows(view)],
         ),
         **{

@@ -52,7 +52,7 @@ def _forecast_parts(forecast: Forecast) -> Iterator[RenderableType]:
         yield Prose.assemble((f"{headline(forecast)}: ", f"bold {style}"), f"{said}{verdict.reason}")
     else:
         yield Prose.assemble((f"{headline(forecast)}: ", f"bold {style}"), (answer, "bold"))
-        yield Prose(f"{code}: {verdict.reason}")
+        yield Prose(f"{verdict.reason[:1].upper()}{verdict.reason[1:]}")
     yield from map(warning, warnings_of(forecast))
     yield Text("")
     if forecast.posterior is not None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
 from ...forecast.document import curve_document
-from ...forecast.plain_words import decision_words, sentence, sure_words
+from ...forecast.plain_words import cost_words, decision_words, sentence, sure_words
 from ...forecast.recommendation import Recommendation
-from ...forecast.words import amount_words, interval_words, level_words
+from ...forecast.words import interval_words, level_words
 from ..conclusion import Round
 from ..report_tables.columns import Table as ReportTable
 from ..report_tables.decisions import decisions_table
@@ -47,7 +46,7 @@ def recommendation_panel(
             )
         )
     if found.cost is not None:
-        lines.append(Text(f"Cost: {_cost_words(found.cost)}."))
+        lines.append(Text(f"Cost: {cost_words(found.cost)}."))
     if cases:
         rest = "" if len(cases) <= MOST_CASES else f" and {len(cases) - MOST_CASES} more (--json lists all)"
         lines.append(Text(f"Annotate next: {', '.join(cases[:MOST_CASES])}{rest}."))
@@ -66,13 +65,6 @@ def _each_table(found: Recommendation, each: Sequence[Recommendation]) -> Fitted
     for row, line in zip(made.rows, table.rows, strict=True):
         line.style = "bold" if row["decides"] else None
     return table
-
-
-def _cost_words(cost: Mapping[str, Any]) -> str:
-    named = (("cases", "annotation"), ("round", "round"), ("compute", "computing"))
-    parts = [f"{words} {amount_words(cost[key])}" for key, words in named if cost[key]]
-    total = f"{amount_words(cost['amount'])} {cost['unit']}"
-    return total + (f" ({', '.join(parts)})" if len(parts) > 1 else "")
 
 
 def round_report(result: Round, protocol: str) -> RenderableType:

@@ -216,3 +216,19 @@ def test_a_written_table_reads_back_equal(tmp_path: Path) -> None:
     table = read_scores(written(tmp_path, 'n_cases,score,arm,note\n4,0.123456789012345,"a,b",x\n8,,"q""uote",\n'))
     write_csv(table, tmp_path / "again.csv")
     pd.testing.assert_frame_equal(read_scores(tmp_path / "again.csv"), table)
+
+
+def test_capitals_and_blanks_in_a_header_do_not_matter(tmp_path: Path) -> None:
+    found = read_scores(written(tmp_path, "N_Cases, Draw,Test Set,SCORE\n4,0,test,0.5\n8,1,test,0.6\n"))
+    assert list(found["n_cases"]) == [4, 8] and list(found["draw"]) == [0, 1] and list(found["score"]) == [0.5, 0.6]
+
+
+@pytest.mark.parametrize(("name", "meant"), [("structre", "structure"), ("draws", "draw"), ("Cases", "case")])
+def test_a_column_called_almost_like_a_known_one_is_refused(tmp_path: Path, name: str, meant: str) -> None:
+    with pytest.raises(InputError, match=f"no column '{meant}', but one called '{name}'"):
+        read_scores(written(tmp_path, f"n_cases,score,{name}\n4,0.5,1\n"))
+
+
+def test_other_columns_are_kept(tmp_path: Path) -> None:
+    found = read_scores(written(tmp_path, "n_cases,score,scanner,draw,Draw\n4,0.5,A,0,x\n"))
+    assert list(found["scanner"]) == ["A"] and list(found["Draw"]) == ["x"] and list(found["draw"]) == [0]

@@ -29,8 +29,9 @@ def told(code: str, median: float = 0.02, p_below: float = 0.1, n_to: int = 320)
 
 def test_how_many_more_how_much_better_and_how_sure() -> None:
     assert answer_words(told("plateau_ahead")) == (
-        "240 more cases (80 -> 320) are expected to raise the mean dice by 0.020 (90% interval +0.010 to +0.040). The "
-        "chance that the curve rises by more than 0.01 is 90%."
+        "240 more cases (80 -> 320) are expected to raise the mean dice by 0.020 (90% interval +0.010 to +0.040, "
+        "which holds how far scores stray from a smooth curve). The chance that the curve itself rises by more than "
+        "0.01 is 90%."
     )
     little = told("plateau_reached", median=0.0001, p_below=0.97)
     assert "leave the mean dice as it is" in str(answer_words(little))
