@@ -21,6 +21,7 @@ def browser() -> Iterator[Any]:
     found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
     if not found:
         pytest.skip("no Chromium is installed (on Debian: apt-get install chromium)")
+    pytest.importorskip("playwright")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

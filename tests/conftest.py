@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -23,6 +24,9 @@ from dicecast.cli import app
 from dicecast.tests.browser import browser
 
 Array = npt.NDArray[Any]
+
+hypothesis.settings.register_profile("patient", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("patient")  # how long an example takes tells of the machine only
 
 with warnings.catch_warnings(), contextlib.suppress(ModuleNotFoundError):  # it comes with nnU-Net
     warnings.simplefilter("ignore")

@@ -19,6 +19,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
+
+pytest.importorskip("nnunetv2")
 import SimpleITK
 
 EPOCHS, TEST_CASES, CASES = 5, 4, 16

@@ -94,7 +94,7 @@ def test_the_line_and_its_errors_are_those_of_the_normal_equations() -> None:
     y = 0.9 * x + 3 + rng.normal(0, 6, 40)
     found = volume_regression(x, y)
     design = np.column_stack([np.ones(40), x])
-    (intercept, slope), (rest,), *_ = np.linalg.lstsq(design, y)
+    (intercept, slope), (rest,), *_ = np.linalg.lstsq(design, y, rcond=None)
     errors = np.sqrt(rest / 38 * np.diag(np.linalg.inv(design.T @ design)))
     assert (found.intercept, found.slope) == pytest.approx((intercept, slope))
     assert (found.intercept_se, found.slope_se) == pytest.approx(tuple(errors))
