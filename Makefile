@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all lint docs bench clean
+.PHONY: demo test test-all coverage mutants lint docs bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("dicecast needs Python >= 3.11, found " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -21,6 +21,15 @@ test: $(READY)
 
 test-all: test
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
+
+coverage: $(READY) # of forecast/ by its quick tests
+	$(BIN)/python -m pytest -m 'not slow' -n 2 --dist loadfile --cov --cov-report= --cov-fail-under=0 tests/forecast tests/test_prior.py
+	$(BIN)/coverage report
+	$(BIN)/python benchmarks/robustness/covered.py
+
+mutants: $(READY) # of forecast/: half an hour or more
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[mutation]'
+	$(BIN)/python benchmarks/robustness/mutants.py
 
 lint: $(READY) docs
 	$(BIN)/ruff check .

@@ -51,6 +51,8 @@ from .terminal.screen import DOUBT, as_text, shown, warning
 Answer = tuple[RenderableType, Any]
 UNTOLD = ("too_few_sizes", "ill_behaved", "families_disagree")
 """Forecast verdicts that mean CANNOT TELL."""
+MOST_CAMPAIGNS = 100_000
+"""Campaigns that are held in memory."""
 MOST_FILES = 8
 """Files that are named one by one."""
 FEW_CURVES = 100
@@ -281,6 +283,8 @@ def simulate(
     """
     if count < 1:
         raise InputError(f"--campaigns must be >= 1, found {count}.")
+    if count > MOST_CAMPAIGNS:
+        raise InputError(f"--campaigns must be at most {MOST_CAMPAIGNS}, found {count}.")
     Question(seed=wanted.seed)
     console = Console(stderr=True)
     if source is not None:

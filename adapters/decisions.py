@@ -8,7 +8,7 @@ from ..forecast.costs import Costs
 from ..forecast.curve import Curve
 from ..forecast.errors import InputError
 from ..forecast.forecast import Forecast
-from ..forecast.recommendation import Recommendation, Situation, recommend_all
+from ..forecast.recommendation import ROUNDS, Recommendation, Situation, recommend_all
 from ..forecast.scores import TEST, TEXT_DEFAULTS
 from .conclusion import Asked, with_asked
 
@@ -23,12 +23,14 @@ def check_numbers(asked: Asked) -> None:
     """Refuse numbers that nothing can be decided with, before anything is read.
 
     Raises:
-        InputError: One is too small.
+        InputError: One is too small, or too large.
     """
     for name in ("left", "rounds_left", "look_ahead"):
         value, least = getattr(asked, name), 1 if name == "look_ahead" else 0
         if value is not None and value < least:
             raise InputError(f"--{name.replace('_', '-')} must be >= {least}, found {value}.")
+    if asked.look_ahead > ROUNDS:
+        raise InputError(f"--look-ahead must be at most {ROUNDS}, found {asked.look_ahead}.")
 
 
 def check_arms(asked: Asked, curves: Sequence[Curve]) -> None:

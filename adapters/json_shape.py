@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 ANY = "*"
 """Stands for every key of a table."""
+LARGEST = 2**63
+"""What numbers stay below: JSON knows no bounds."""
 
 
 def misfit(value: Any, shape: Any, place: str = "") -> str | None:
@@ -15,7 +16,7 @@ def misfit(value: Any, shape: Any, place: str = "") -> str | None:
 
     Args:
         value: What was read.
-        shape: `str`, `bool`, `int`, `float` (a finite number), `list` or `dict`; a list of one shape for lists of any
+        shape: `str`, `bool`, `int`, `float` (a number), `list` or `dict`; a list of one shape for lists of any
             length; a dict of shapes for tables, whose keys may end in "?" (may be left out) or be `ANY`; a tuple of
             shapes, None among them, where one of several must fit.
         place: Where the value stands in its document.
@@ -59,8 +60,8 @@ def _is(value: Any, kind: Any) -> bool:
         return value is None
     if isinstance(value, bool):
         return bool(kind is bool)
-    if kind is float:
-        return isinstance(value, int | float) and abs(value) < math.inf
+    if kind in (int, float):
+        return isinstance(value, int if kind is int else int | float) and abs(value) < LARGEST
     return isinstance(value, kind)
 
 

@@ -11,9 +11,10 @@ import tomlkit
 import tomlkit.exceptions
 
 from ..forecast.errors import InputError
-from .files import read_text
+from .files import may_be_path, read_text
 from .metric_table import DEFAULT_METRICS, METRICS
 from .nnunet.dataset import NnunetDataset
+from .sections import PATHS
 from .settings import toml_value
 
 TestChoice = int | float | list[str]
@@ -24,8 +25,6 @@ DRAWS = 3
 """Draws per size where only sizes are given."""
 LENGTH = {"epochs": 1000, "iterations": 250}
 """How long nnU-Net trains unless told otherwise."""
-PATHS = ("dataset", "labels", "trainer", "plans", "pretrained", "folder", "splits", "lesions", "callable")
-"""Keys of `study.toml` that may hold paths."""
 PRESENCE = [name for name, metric in METRICS.items() if metric.group == "presence"]
 """Metrics that are always given."""
 EXAMPLES = {
@@ -246,7 +245,7 @@ def adopted_toml(asked: NewStudy, source: Path, name: str, dataset: NnunetDatase
     """
     try:
         document = tomlkit.parse(read_text(source))
-    except tomlkit.exceptions.TOMLKitError as error:
+    except (tomlkit.exceptions.TOMLKitError, ValueError, RecursionError) as error:
         raise InputError(f"{source}: must be valid TOML, found: {error}.") from error
     for table in ("study", "test", "pilots"):
         if not isinstance(document.get(table, {}), dict):
@@ -276,5 +275,6 @@ def _place(table: Any, folder: Path) -> None:
                     _place(one, folder)
         elif key in PATHS and isinstance(value, str):
             file, colon, name = value.rpartition(":") if key in ("trainer", "callable") else (value, "", "")
-            if (not colon or file.endswith(".py")) and file and (folder / file).exists():
+            known = (not colon or file.endswith(".py")) and file and may_be_path(file)
+            if known and (folder / file).exists():
                 table[key] = f"{(folder / file).resolve()}{colon}{name}"

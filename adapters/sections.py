@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..forecast.costs import MOST
 from ..forecast.errors import InputError
 from ..forecast.goal import PLATEAU, VALUE
 from ..forecast.scores import CROSS_VALIDATION, DICE_LIKE
@@ -22,6 +23,10 @@ NORMALISATIONS = ("ct", "z-score", "clip", "window")
 IGNORE = "ignore"
 """Goal of a structure that takes no part in the decision."""
 RULES = ("random", "stratified")
+PATHS = ("dataset", "labels", "trainer", "plans", "pretrained", "folder", "splits", "lesions", "callable")
+"""Keys of `study.toml` that may hold paths."""
+MOST_DRAWS = 999
+"""Draws of a size; a finished model counts as the next one."""
 
 
 class OutOfRangeError(ValueError):
@@ -209,6 +214,7 @@ class PilotSection(TrainingSettings):
         require(len(set(self.sizes)) == len(self.sizes), "sizes", "must differ", self.sizes)
         draws = self.draws if isinstance(self.draws, list) else [self.draws]
         require(bool(draws) and all(d >= 1 for d in draws), "draws", "must be >= 1", self.draws)
+        require(all(d <= MOST_DRAWS for d in draws), "draws", f"must be at most {MOST_DRAWS}", self.draws)
         require(1 <= self.folds <= 5, "folds", "must be 1 to 5", self.folds)
         known = bool(self.rules) and set(self.rules) <= set(ENSEMBLES) and len(set(self.rules)) == len(self.rules)
         require(known, "ensemble", f"must be one or several of {', '.join(ENSEMBLES)}", self.ensemble)
@@ -358,7 +364,8 @@ class ArmSection(PlanSettings):
         super().__post_init__()
         require(is_folder_name(self.name), "name", "must be usable as a folder name", self.name)
         require(self.name != "reference", "name", 'must not be "reference", which crop.test means otherwise', self.name)
-        require(self.per_case is None or 0 <= self.per_case < math.inf, "per_case", "must be >= 0", self.per_case)
+        case = self.per_case is None or 0 <= self.per_case <= MOST
+        require(case, "per_case", f"must be >= 0 and at most {MOST:g}", self.per_case)
 
     def training(self, pilots: PilotSection) -> TrainingSettings:
         """The settings that hold for this arm."""
@@ -438,8 +445,9 @@ class CostSection:
         """Check ranges."""
         for name in ("per_case", "per_round", "per_gpu_hour", "budget", "deadline_rounds"):
             value = getattr(self, name)
-            require(value is None or 0 <= value < math.inf, name, "must be >= 0", value)
-        require(self.per_point is None or 0 < self.per_point < math.inf, "per_point", "must be > 0", self.per_point)
+            require(value is None or 0 <= value <= MOST, name, f"must be >= 0 and at most {MOST:g}", value)
+        point = self.per_point is None or 0 < self.per_point <= MOST
+        require(point, "per_point", f"must be > 0 and at most {MOST:g}", self.per_point)
         require(self.budget is None or bool(self.per_case), "budget", "needs per_case > 0 to be spent on", self.budget)
 
 

@@ -14,10 +14,11 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from ..forecast.errors import InputError
 from ..forecast.goal import PLATEAU, TARGET, VALUE, Goal
 from .execution_section import ExecutionSection
-from .files import read_text
+from .files import may_be_path, read_text
 from .sections import (
     FORMAT,
     IGNORE,
+    PATHS,
     ArmSection,
     CostSection,
     NextSection,
@@ -95,7 +96,7 @@ def settings_of(text: str, where: str) -> Settings:
     """Read the text of a `study.toml`; see `read_settings`."""
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # such as TOMLDecodeError, or a number of thousands of digits
         raise InputError(f"{where}: must be valid TOML, found: {error}.") from error
     return parse_settings(raw, where)
 
@@ -170,6 +171,8 @@ def _section(kind: type[Section], table: Any, where: str) -> Section:
     for name, value in values.items():
         if not _fits(value, hints[name]):
             raise InputError(f"{where}: {name} must be {_in_words(hints[name])}, found {value!r}.")
+        if name in PATHS and isinstance(value, str) and not may_be_path(value):
+            raise InputError(f"{where}: {name} must be a path that there can be, found {value!r}. Correct it.")
     try:
         return kind(**values)
     except OutOfRangeError as error:

@@ -13,6 +13,7 @@ from typing import Any
 from ..forecast.errors import InputError
 from ..forecast.scores import TEST
 from .extra_cases import ExtraCases, ExtraSource, at_hand, extra_count
+from .files import read_bytes
 from .nnunet.dataset import CaseFiles, Label, NnunetDataset
 from .nnunet.finished import finished_model
 from .nnunet.preparation import PLANNERS, Preparation, check_preparation
@@ -195,7 +196,7 @@ def protocol_of(study: Study, arm: ArmSection, materials: Materials, preparation
         "seed": study.settings.study.seed,
         "test_set": tests.pop(TEST),
         "extra_test_sets": tests or None,
-        "plans": _digest(preparation.plans_path(study.workspace).read_bytes()),
+        "plans": _digest(read_bytes(preparation.plans_path(study.workspace))),
         "clip": arm.clip,
         "window": arm.window,
         "crop": None if crop is None else dataclasses.asdict(crop),
@@ -214,7 +215,7 @@ def _boxes_protocol(study: Study, arm: ArmSection, materials: Materials) -> str 
 
 
 def _file_digest(path: str) -> str | None:
-    return _digest(Path(path).read_bytes()) if path else None
+    return _digest(read_bytes(Path(path))) if path else None
 
 
 def _digest(data: bytes) -> str:

@@ -9,7 +9,7 @@ from ..forecast.stratification import UNITS, stratification
 from .metric_table import METRICS
 from .nnunet.dataset import NnunetDataset, check_like, read_dataset
 from .run_folders import completed_runs
-from .specs import check_arms, check_protocols, materials_of, structures_of
+from .specs import check_arms, check_protocols, materials_of, preparation_of, structures_of
 from .study import Study
 from .testsets import ExtraTestSet, annotator_labels, extra_cases_of, physical_axes
 
@@ -59,7 +59,9 @@ def check_planned(study: Study, dataset: NnunetDataset) -> None:
     for section in study.settings.test.extra:
         placed = dataclasses.replace(section, dataset=str(study.raw(section.dataset)))
         tests[section.name] = ExtraTestSet(extra_cases_of(study.folder, placed, dataset)[1], {}, None)
-    arms = tuple(arm for arm in study.settings.arms if arm.name in made)
+    plans = {arm.name: preparation_of(study, arm, dataset).plans_path(study.workspace) for arm in study.settings.arms}
+    known = [name for name, path in plans.items() if name in made and path.is_file()]  # others are planned again
+    arms = tuple(arm for arm in study.settings.arms if arm.name in known)
     begun = dataclasses.replace(study, settings=dataclasses.replace(study.settings, arms=arms))
     check_protocols(begun, materials_of(begun, dataset, tests))
 

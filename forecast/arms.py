@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .checks import PredictiveCheck, predictive_check
+from .costs import LEAST, MOST
 from .curve import Curve
 from .errors import InputError
 from .families import NAMED
@@ -37,6 +38,11 @@ class ArmCost:
             raise InputError(f"the cost of a case must be > 0 and finite, found {self.per_case:g}.")
         if not 0 <= self.per_run < math.inf:
             raise InputError(f"the cost of a run must be >= 0 and finite, found {self.per_run:g}.")
+        if not LEAST <= self.per_case <= MOST or self.per_run > MOST:
+            raise InputError(
+                f"the cost of a case must lie in [{LEAST:g}, {MOST:g}], that of a run must be at most {MOST:g}, found "
+                f"{self.per_case:g} and {self.per_run:g}."
+            )
 
     def cases(self, amount: float) -> int:
         """Cases that an amount pays for beside the training; negative where it does not even pay for that."""

@@ -8,6 +8,8 @@ from typing import Any
 
 from .errors import InputError
 
+LEAST, MOST = 1e-9, 1e15
+"""Smallest cost of a case and largest amount of anything, in whatever unit: sums and ratios of them stay finite."""
 ROUND_SHARE = 0.05
 """What a round costs where nobody said: this share of annotating every case."""
 
@@ -34,6 +36,10 @@ class Costs:
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise InputError(f"cost {name} must be >= 0 and finite, found {value:g}.")
+            if value is not None and value > MOST:
+                raise InputError(f"cost {name} must be at most {MOST:g}, found {value:g}.")
+        if self.per_case is not None and 0 < self.per_case < LEAST:
+            raise InputError(f"cost per_case must be 0 or at least {LEAST:g}, found {self.per_case:g}.")
         if self.budget is not None and not self.per_case:
             raise InputError("a budget needs the cost of a case: give per_case > 0.")
 

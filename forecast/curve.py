@@ -16,6 +16,8 @@ from .scores import CROSS_VALIDATION, DICE_LIKE, MOST_CASES
 from .short_repr import short_fields, short_repr
 from .types import FloatArray, IntArray
 
+MOST_SIZES, MOST_RUNS = 100, 500
+"""Sizes and runs of a curve; the time that a forecast takes grows with their third power."""
 CURVE_KEY = ["arm", "structure", "metric", "test_set", "stratum", "protocol"]
 
 
@@ -240,6 +242,14 @@ def _curve(
         )
     if whole.shape[1] == 0:
         return None
+    sizes = table.index.get_level_values("n_cases").nunique()
+    if sizes > MOST_SIZES:
+        raise InputError(f"curve {name}: at most {MOST_SIZES} sizes can be forecast, found {sizes}. Leave some out.")
+    if len(table) > MOST_RUNS:
+        raise InputError(
+            f"curve {name}: at most {MOST_RUNS} runs (sizes x draws) can be forecast, found {len(table)}. Average the "
+            "scores of a size over its draws and give the standard error as se_draws."
+        )
     n = table.index.get_level_values("n_cases").to_numpy(dtype=np.int64)
     at_hand = int(n.max()) if n_annotated is None else n_annotated
     if at_hand < n.max():

@@ -6,7 +6,6 @@ DicecastError
 └── WorkError         the work itself failed; what was finished is kept (exit code 1)
 """
 
-
 import re
 
 LONGEST, LONGEST_WORD = 3000, 1000

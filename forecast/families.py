@@ -254,7 +254,8 @@ class InverseLog(Family):
 
 
 def _power(n: ArrayLike, k: ArrayLike, g: ArrayLike) -> FloatArray:
-    return np.asarray((np.asarray(k, dtype=float) * np.asarray(n, dtype=float)) ** np.asarray(g, dtype=float))
+    with np.errstate(over="ignore"):  # what is infinite leaves nothing of the decay
+        return np.asarray((np.asarray(k, dtype=float) * np.asarray(n, dtype=float)) ** np.asarray(g, dtype=float))
 
 
 EXPONENTIAL, STRETCHED, POWER_LAW, HILL, INVERSE_LOG = Exponential(), Stretched(), PowerLaw(), Hill(), InverseLog()

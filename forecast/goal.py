@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .costs import MOST
 from .errors import InputError
 
 PLATEAU, TARGET, VALUE = "plateau", "target", "value"
@@ -24,6 +25,8 @@ class Goal:
             raise InputError(f"unknown goal {self.kind!r}: there is {PLATEAU}, {TARGET} and {VALUE}.")
         if self.kind == VALUE and not 0 < self.amount < float("inf"):
             raise InputError(f"the value of a score point must be > 0 and finite, found {self.amount:g}.")
+        if self.kind == VALUE and self.amount > MOST:
+            raise InputError(f"the value of a score point must be at most {MOST:g}, found {self.amount:g}.")
         if self.kind == PLATEAU and not 0 < self.amount < 1:
             raise InputError(f"the tolerance of the plateau must lie between 0 and 1, found {self.amount:g}.")
         if self.kind == TARGET and not 0 < self.amount <= 1:

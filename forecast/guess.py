@@ -8,6 +8,7 @@ import numpy as np
 
 from .errors import InputError
 from .posterior import Posterior
+from .scores import MOST_CASES
 from .simulation import Truth
 
 Range = tuple[float, float]
@@ -87,5 +88,7 @@ def truths_of(posterior: Posterior, n_max: int, count: int, seed: int) -> list[T
 
 
 def _check_reach(n_max: int, start: int) -> None:
+    if n_max > MOST_CASES:
+        raise InputError(f"the cases that could ever be annotated must be at most {MOST_CASES}, found {n_max}.")
     if n_max <= start:
         raise InputError(f"the cases that could ever be annotated must be more than the {start} at the start: {n_max}.")

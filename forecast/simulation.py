@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from .costs import ROUND_SHARE
-from .curve import Curve, averaged_curve
+from .costs import LEAST, MOST, ROUND_SHARE
+from .curve import MOST_RUNS, Curve, averaged_curve
 from .errors import InputError
 from .goal import TARGET, VALUE, Goal
 from .pilots import Design
@@ -99,8 +99,12 @@ class Terms:
             value = getattr(self, name)
             if value is not None and not least <= value < np.inf:
                 raise InputError(f"{name} must be >= {least:g} and finite, found {value:g}.")
+            if name in ("rounds", "draws") and value > MOST_RUNS:
+                raise InputError(f"{name} must be at most {MOST_RUNS}, found {value}.")
         if not 0 < self.per_case < np.inf:
             raise InputError(f"per_case must be > 0 and finite, found {self.per_case:g}.")
+        if self.per_case < LEAST or max(self.per_case, self.per_round or 0.0, self.budget or 0.0) > MOST:
+            raise InputError(f"per_case must be at least {LEAST:g}, and costs and budget at most {MOST:g}.")
 
     def of_round(self, truth: Truth) -> float:
         """Cost of a round besides its cases."""

@@ -53,13 +53,15 @@ def read_case(
         return np.asarray(found)
 
     reference = labels(files.label)
+    spacing = physical(about["spacing"])
+    flat = spacing is not None and len(spacing) < 3
     counted = np.True_ if ignore is None else reference != ignore
     return CaseVolume(
         image=image,
         reference=np.isin(reference, values) & counted,
         predicted=np.isin(labels(prediction), values) & counted,
-        spacing=physical(about["spacing"]),
-        affine=patient_affine(about) if states_orientation(files.images[0]) else None,
+        spacing=spacing,
+        affine=None if flat or not states_orientation(files.images[0]) else patient_affine(about),
         hounsfield=str(next(iter(declared["channel_names"].values()))).casefold() == "ct",
     )
 
@@ -82,7 +84,7 @@ def patient_affine(about: Mapping[str, Any]) -> FloatArray | None:
     if "nibabel_stuff" in about:
         found = about["nibabel_stuff"]
         to_right = np.asarray(found.get("reoriented_affine", found["original_affine"]), float)
-        affine = np.diag([-1.0, -1.0, 1.0]) @ to_right[:3]
+        affine = to_right[:3] * [[-1.0], [-1.0], [1.0]]
     elif len(about.get("sitk_stuff", {}).get("direction", ())) >= 9:
         found = about["sitk_stuff"]
         axes = round(len(found["direction"]) ** 0.5)

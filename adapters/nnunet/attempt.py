@@ -70,7 +70,7 @@ class Attempt:
     @property
     def seconds(self) -> float:
         """Seconds that all attempts took so far."""
-        return self.spent + time.time() - self.began
+        return self.spent + max(0.0, time.time() - self.began)  # a clock may be put back
 
 
 @contextmanager

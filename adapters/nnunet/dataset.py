@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...forecast.errors import InputError
-from ..files import read_json, stays_in_folder
+from ..files import is_there, read_json, stays_in_folder
 from ..json_shape import ANY, misfit
 
 Label = int | tuple[int, ...]
@@ -175,11 +175,11 @@ def _listed_cases(declared: Mapping[str, Any], folder: Path) -> dict[str, CaseFi
             )
         if not isinstance(files, dict) or not {"images", "label"} <= set(files):
             raise InputError(f"{folder / 'dataset.json'}: case {case!r} of dataset must have images and label.")
+        for name in (*files["images"], files["label"]):
+            if not is_there(folder / name):
+                raise InputError(f"{folder / 'dataset.json'}: case {case!r} lists {name}, which does not exist.")
         images = tuple((folder / image).resolve() for image in files["images"])
         cases[case] = CaseFiles(images, (folder / files["label"]).resolve())
-        for path in (*images, cases[case].label):
-            if not path.is_file():
-                raise InputError(f"{folder / 'dataset.json'}: case {case!r} lists {path}, which does not exist.")
         if len(images) != len(declared["channel_names"]):
             raise InputError(
                 f"{folder / 'dataset.json'}: case {case!r} must list {len(declared['channel_names'])} channel(s), "

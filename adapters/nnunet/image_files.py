@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,15 +21,20 @@ PACKED = 1100
 """How many times smaller gzip can make a file: deflate's bound of 1032, and some."""
 
 
-def read_file(read: Callable[[], Read], path: Path) -> Read:
-    """Do what reads an image file.
+def read_file(read: Callable[[], Read], path: Path, remarks: list[str] | None = None) -> Read:
+    """Do what reads an image file; what libraries would print meanwhile is not printed.
+
+    Args:
+        read: Reads it.
+        path: The file.
+        remarks: Takes what nibabel says of its header.
 
     Raises:
         InputError: It cannot be read, for whatever reason.
     """
     said = io.StringIO()  # nnU-Net's readers print what is wrong and raise without a word
     try:
-        with contextlib.redirect_stdout(said):
+        with contextlib.redirect_stdout(said), _quiet([] if remarks is None else remarks):
             return read()
     except Exception as error:  # readers raise whatever their library raises
         why = str(error) or " ".join(said.getvalue().split()) or type(error).__name__
@@ -47,10 +54,15 @@ def check_nifti(path: Path) -> list[str]:
     """
     if not path.name.endswith(NIFTI):
         return []
-    with _remarks() as found:
-        image = read_file(lambda: _opened(path), path)
-        _check_length(image, path)
-        voxels = read_file(lambda: np.asanyarray(image.dataobj), path)
+    found: list[str] = []
+    image = read_file(lambda: _opened(path), path, found)
+    if not all(image.shape) or not np.all(np.isfinite(image.affine)):
+        raise InputError(
+            f"{path}: must have voxels and an orientation in numbers, found shape {image.shape} and rows "
+            f"{image.affine[:3].tolist()}. Correct the header."
+        )
+    _check_length(image, path)
+    voxels = read_file(lambda: np.asanyarray(image.dataobj), path, found)
     if voxels.dtype.kind not in "biuf":
         raise InputError(f"{path}: voxels must be single numbers, found {image.get_data_dtype()}. Convert the image.")
     if not np.all(np.isfinite(voxels)):
@@ -64,8 +76,7 @@ def states_orientation(path: Path) -> bool:
     """Whether an image says how the patient lay: a NIfTI file may leave both of its transforms undefined."""
     if not path.name.endswith(NIFTI):
         return True
-    with _remarks():
-        header = read_file(lambda: _opened(path), path).header
+    header = read_file(lambda: _opened(path), path).header
     return bool(header["qform_code"] > 0 or header["sform_code"] > 0)
 
 
@@ -90,19 +101,33 @@ def _check_length(image: Any, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _remarks() -> Iterator[list[str]]:
-    """What nibabel says meanwhile, which it would print."""
-    from nibabel.imageglobals import logger
-
-    found: list[str] = []
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            found.append(record.getMessage())
-
+def _quiet(remarks: list[str]) -> Iterator[None]:
+    """Keep what nibabel says, and keep ITK from printing what it says."""
+    logger = logging.getLogger("nibabel.global")
     before, handlers = logger.propagate, logger.handlers[:]
-    logger.handlers[:], logger.propagate = [Keep()], False
+    logger.handlers[:], logger.propagate = [_Keep(remarks)], False
+    itk: Any = getattr(sys.modules.get("SimpleITK"), "ProcessObject", None)
+    shown = itk is not None and itk.GetGlobalWarningDisplay()
+    if shown:
+        itk.GlobalWarningDisplayOff()
     try:
-        yield found
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            yield
+        remarks += [str(one.message) for one in warned if issubclass(one.category, UserWarning | RuntimeWarning)]
     finally:
         logger.handlers[:], logger.propagate = handlers, before
+        if shown:
+            itk.GlobalWarningDisplayOn()
+
+
+class _Keep(logging.Handler):
+    """Keeps messages."""
+
+    def __init__(self, messages: list[str]) -> None:
+        super().__init__()
+        self._messages = messages
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one."""
+        self._messages.append(record.getMessage())

@@ -131,12 +131,12 @@ def _run(spec: PilotSpec, held: Attempt) -> None:
     if spec.finished is not None:
         from .finished import predict_finished
 
-        started = time.time()
+        started = time.monotonic()
         for count in predict_finished(spec, spec.finished, device):
             _trained(spec, held, PREDICTING, count, spec.tested)
         _trained(spec, held, SCORING, spec.tested, spec.tested)
         score_run(spec)
-        seconds = {"prediction": round(time.time() - started, 1)}
+        seconds = {"prediction": round(time.monotonic() - started, 1)}
         found: dict[str, Any] = {"model": spec.finished.document(), "training": None, "seed": None}
         _record(spec, held, RunStatus.COMPLETED, seconds=seconds, **found)
         return
@@ -145,13 +145,13 @@ def _run(spec: PilotSpec, held: Attempt) -> None:
     splits = fold_splits(tuple(spec.cases), spec.folds, spec.seed, spec.patient)
     models = [_train(spec, held, plans, fold, *split, device) for fold, split in enumerate(splits)]
     _plot_losses(spec, models)
-    started = time.time()
+    started = time.monotonic()
     _predict(spec, held, plans, [model.checkpoint for model in models], splits, device)
-    predicted = time.time()
+    predicted = time.monotonic()
     _trained(spec, held, SCORING, spec.tested, spec.tested)
     score_run(spec)
     epochs = [seconds for model in models for seconds in model.epoch_seconds]
-    seconds = {"training": sum(epochs), "prediction": predicted - started, "scoring": time.time() - predicted}
+    seconds = {"training": sum(epochs), "prediction": predicted - started, "scoring": time.monotonic() - predicted}
     _record(
         spec,
         held,
@@ -228,7 +228,8 @@ def _train(
         trainer.run_training()
         _progress(spec, held, before + settings.epochs, before + settings.epochs)
     log = {name: trainer.logger.get_value(name, step=None) for name in LOGGED}
-    seconds = [float(end - start) for start, end in zip(log[LOGGED[2]], log[LOGGED[3]], strict=True)]
+    times = zip(log[LOGGED[2]], log[LOGGED[3]], strict=True)
+    seconds = [max(0.0, float(end - start)) for start, end in times]  # a clock may be put back
     return _Model(final, {name: [float(loss) for loss in log[name]] for name in LOGGED[:2]}, seconds)
 
 

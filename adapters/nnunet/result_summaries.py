@@ -15,6 +15,8 @@ from .result_folders import Result
 
 METRICS = {"Dice": "dice", "IoU": "jaccard", "TP": "tp", "FP": "fp", "FN": "fn", "TN": "tn"}
 """nnU-Net's metrics and what they are called here; the last four count voxels."""
+MOST_VOXELS = 2**53
+"""More voxels than any image has."""
 OVERLAPS = ("Dice", "IoU")
 """Metrics that are undefined where the reference does not contain the structure."""
 
@@ -177,7 +179,7 @@ def _metrics(values: Any, place: str) -> dict[str, float]:
         value = found.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InputError(f"{place}: {name} must be a number, found {value!r}. Evaluate again with nnU-Net v2.")
-        if value < 0 or (name in OVERLAPS and value > 1):
+        if value < 0 or value > (1 if name in OVERLAPS else MOST_VOXELS):
             raise InputError(f"{place}: {name} must lie in [0, 1], voxel counts must be >= 0, found {value!r}.")
     return {name: float(value) for name, value in found.items() if value is not None}
 

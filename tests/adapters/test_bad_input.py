@@ -30,6 +30,11 @@ LABEL = f"labelsTr/{CASE}.nii.gz"
 EXTRA = 'extra_cases = { ratio = 1, folder = "no" }'
 MORE = f'[[arm]]\nname = "more"\nconfiguration = "2d"\n{EXTRA}\n\n[scores]'
 
+ROUND = (
+    '{"round": 0, "replay": false, "forecast": {"level": 0.9, "curves": []}, "recommendation": {}, '
+    '"recommendations": [{"curve": "a", "promise": null}]}'
+)
+
 pytestmark = pytest.mark.usefixtures("nnunet")
 
 
@@ -432,6 +437,13 @@ CASES: list[tuple[str, Callable[[list[str]], list[str]], list[str]]] = [
     ("no pool case", lambda lines: [lines[0], *(line for line in lines if ",test," in line)], ["pool"]),
     ("no test case", lambda lines: [lines[0], *(line for line in lines if ",pool," in line)], ["test"]),
     ("a pool case without round", lambda lines: [line.replace(",pool,0", ",pool,") for line in lines], ["'round'"]),
+    ("no number of a round", lambda lines: [line.replace(",pool,0", ",pool,²") for line in lines], ["'round'", "²"]),
+    (
+        "a round far ahead",
+        lambda lines: [line.replace(",pool,0", ",pool,99999999") for line in lines],
+        ["counted 0, 1, 2", "99999999"],
+    ),
+    ("no number of voxels", lambda lines: [lines[0], *(f"{line}x" for line in lines[1:])], ["'voxels'", "whole"]),
 ]
 
 
@@ -700,11 +712,13 @@ def test_an_import_overwrites_nothing_unless_told_to(
     [
         ("0.json", "[]", "must be the document of a round"),
         ("0.json", '{"round": 0}', "replay is missing"),
-        (
-            "3.json",
-            '{"round": 0, "replay": false, "forecast": {}, "recommendation": {}, "recommendations": []}',
-            "must be the document of round 3, found 0",
-        ),
+        ("0.json", f"{ROUND[:-2]}, 3]}}", "recommendations[1] must be a table, found 3"),
+        ("0.json", ROUND.replace("0.9", "null"), "forecast.level must be a number, found None"),
+        ("0.json", ROUND.replace('"curves": []', '"curves": [{}]'), "forecast.curves[0].arm is missing"),
+        ("0.json", "[" * 5000, "must be JSON of a usual kind"),
+        ("0.json", ROUND.replace("0.9", "9" * 5000), "must be JSON of a usual kind"),
+        ("0.json", ROUND.replace("0.9", '"\\ud800"'), "must be JSON of a usual kind"),
+        ("3.json", ROUND, "must be the document of round 3, found 0"),
     ],
 )
 def test_a_broken_round_is_named(new_study: NewStudy, name: str, content: str, told: str) -> None:
@@ -716,6 +730,53 @@ def test_a_broken_round_is_named(new_study: NewStudy, name: str, content: str, t
     with pytest.raises(InputError) as caught:
         read_rounds(study)
     assert told in str(caught.value) and name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"seconds": 3}, "seconds must be a table"),
+        ({"seconds": {"training": "long"}}, "seconds.training must be a number"),
+        ({"protocol": "2d"}, "protocol must be a table"),
+        ({"cases": "abc"}, "cases must be a list"),
+        ({"memory_gb": {"host": {}}}, "memory_gb.host must be a number"),
+        ({"status": "failed", "error": 3}, "error must be text"),
+    ],
+)
+def test_a_record_of_a_run_that_holds_something_else_is_named(
+    new_study: NewStudy, keep_run: Callable[..., Path], cli: Cli, refused: Refused, changes: dict[str, Any], told: str
+) -> None:
+    study = new_study("--configuration", "2d")
+    rows = {"n_cases": 4, "arm": "2d", "draw": 0, "case": "a", "structure": "organ", "metric": "dice", "score": 0.5}
+    path = keep_run(study, pd.DataFrame([rows])) / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
+    refused(cli("status", study), 2, "run.json", told, "Restore it")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"dataset": {"a": {"images": 3, "label": "x"}}}, "dataset.a.images must be a list"),
+        ({"dataset": {"a": {"images": [[]], "label": "x"}}}, "dataset.a.images[0] must be text"),
+        ({"dataset": {"a": {"images": ["a" * 300], "label": "x"}}}, "which does not exist"),
+        ({"dataset": {"a": {"images": ["\0"], "label": "x"}}}, "which does not exist"),
+        ({"overwrite_image_reader_writer": {}}, "overwrite_image_reader_writer must be a name"),
+    ],
+)
+def test_a_dataset_json_that_holds_something_else_is_named(
+    dataset: Path, init_refused: Callable[..., None], changes: dict[str, Any], told: str
+) -> None:
+    path = dataset / "dataset.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
+    init_refused(["dataset.json", told])
+
+
+def test_a_label_that_cannot_be_read_is_named_by_a_dry_run(
+    new_study: NewStudy, tmp_path: Path, cli: Cli, refused: Refused
+) -> None:
+    study = new_study("--test", CASE)
+    (tmp_path / "dataset" / LABEL).write_bytes(b"x")
+    refused(cli("run", study, "--dry-run"), 2, LABEL, "cannot be read as an image")
 
 
 # ---- doctor -----------------------------------------------------------------------------------------------------
@@ -741,3 +802,41 @@ def test_doctor_prints_only_json_whatever_the_image_reader_prints(
     result = process("doctor", "--dataset", dataset, "--json", "-")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["dataset"]["usable"] is True
+
+
+def test_a_study_that_was_copied_without_its_plans_can_be_looked_at(
+    new_study: NewStudy, keep_run: Callable[..., Path], cli: Cli
+) -> None:
+    study = new_study("--configuration", "2d")
+    rows = {"n_cases": 4, "arm": "2d", "draw": 0, "case": "a", "structure": "organ", "metric": "dice", "score": 0.5}
+    keep_run(study, pd.DataFrame([rows]))
+    assert not (study / "nnunet").exists()
+    result = cli("run", study, "--dry-run")
+    assert result.exit_code == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("recommend {} --per-case 1e308", "cost per_case must be at most 1e+15"),
+        ("recommend {} --per-case 1e-300", "cost per_case must be 0 or at least 1e-09"),
+        ("recommend {} --per-case 2 --per-point 1e300", "value of a score point must be at most 1e+15"),
+        ("recommend {} --left 10000000000", "at most 1000000000"),
+        ("recommend {} --look-ahead 1000000", "--look-ahead must be at most 6"),
+        ("forecast {} --at 10000000000", "at most 1000000000"),
+        ("forecast {} --annotated 10000000000", "at most 1000000000"),
+        ("compare {} --per-case 1e-300", "cost of a case must lie in [1e-09, 1e+15]"),
+        ("simulate {} --reach 10000000000", "at most 1000000000"),
+        ("simulate {} --campaigns 10000000", "--campaigns must be at most 100000"),
+        ("simulate {} --draws 10000000", "draws must be at most 500"),
+        ("simulate {} --per-case 1e300", "costs and budget at most 1e+15"),
+    ],
+)
+def test_numbers_that_nothing_can_be_computed_with_are_refused(
+    tmp_path: Path, cli: Cli, refused: Refused, words: str, told: str
+) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text("n_cases,arm,score\n4,a,0.4\n8,a,0.6\n16,a,0.7\n4,b,0.5\n8,b,0.6\n16,b,0.7\n", encoding="utf-8")
+    if words.startswith("simulate"):
+        path.write_text("n_cases,score\n4,0.4\n8,0.6\n16,0.7\n", encoding="utf-8")
+    refused(cli(*words.format(path).split()), 2, told)

@@ -217,6 +217,8 @@ FAULTS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("cost of a case is nan", raw(cost={"per_case": float("nan")}), ["[cost]", "per_case"]),
     ("budget negative", raw(cost={"per_case": 1.0, "budget": -5.0}), ["[cost]", "budget", ">= 0"]),
     ("budget without a cost per case", raw(cost={"budget": 100.0}), ["[cost]", "budget", "per_case"]),
+    ("cost beyond all money", raw(cost={"per_case": 1e308}), ["[cost]", "per_case", "at most 1e+15"]),
+    ("draws without end", raw(pilots={"draws": 10**20}), ["[pilots]", "draws", "at most 999"]),
     ("deadline negative", raw(cost={"deadline_rounds": -1}), ["[cost]", "deadline_rounds", ">= 0"]),
 ]
 
@@ -234,6 +236,19 @@ def test_broken_toml_is_refused_naming_file_and_line(tmp_path: Path, text: str) 
     (tmp_path / "study.toml").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"study\.toml: must be valid TOML.*line"):
         read_settings(tmp_path / "study.toml")
+
+
+@pytest.mark.parametrize("text", ["x = " + "9" * 5000, "x = " + "[" * 5000])
+def test_toml_that_cannot_be_taken_in_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "study.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"study\.toml: must be valid TOML"):
+        read_settings(tmp_path / "study.toml")
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "a\0b", "~no-such-user/x", "/".join(["abc"] * 2000)])
+def test_a_path_that_cannot_be_is_refused(path: str) -> None:
+    with pytest.raises(InputError, match="dataset must be a path that there can be"):
+        parse_settings(raw(study={"name": "a", "dataset": path}), "study.toml")
 
 
 def test_settings_that_are_not_text_are_refused(tmp_path: Path) -> None:

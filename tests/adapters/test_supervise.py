@@ -226,9 +226,22 @@ def test_batches_are_read_as_they_were_written_and_a_later_one_counts(tmp_path: 
     assert read_batches(tmp_path / "elsewhere") == []
 
 
-def test_a_batch_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    write_json(tmp_path / "jobs" / "broken" / "batch.json", {"job": "3"})
-    with pytest.raises(InputError, match=r"broken.*Delete"):
+WRITTEN: dict[str, Any] = {"job": "3", "submitted": 1.0, "tasks": [{"run": "runs/2d/n3/draw0", "saved": 0}]}
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"job": "3"}, "tasks is missing"),
+        ({**WRITTEN, "submitted": 10**400}, "submitted must be a number"),
+        ({**WRITTEN, "tasks": [{"run": "x", "saved": None}]}, r"tasks\[0\].saved must be a whole number"),
+        ({**WRITTEN, "job": "a" * 300}, "job must be an id"),
+        ({**WRITTEN, "job": "../3"}, "job must be an id"),
+    ],
+)
+def test_a_batch_that_cannot_be_read_is_named(tmp_path: Path, document: dict[str, Any], words: str) -> None:
+    write_json(tmp_path / "jobs" / "broken" / "batch.json", document)
+    with pytest.raises(InputError, match=rf"broken.*{words}.*Delete"):
         read_batches(tmp_path)
 
 

@@ -15,6 +15,7 @@ def test_a_round_costs_its_parts() -> None:
     assert costs.of_round == 112
     assert costs.of(5) == {"amount": 212, "unit": "EUR", "cases": 100, "round": 100, "compute": 12}
     assert Costs(per_run=3, runs=4).of_round == 12
+    assert Costs(per_run=3).of_round == Costs(runs=4).of_round == Costs().of_round == 0
     assert Costs(per_case=20, unit="minutes").of(2) == {
         "amount": 40,
         "unit": "minutes",
@@ -51,7 +52,7 @@ def test_weighing_takes_what_is_known_and_a_share_for_what_is_not() -> None:
 @pytest.mark.parametrize("name", ["per_case", "per_round", "per_run", "runs", "budget"])
 def test_costs_are_not_negative_and_finite(name: str) -> None:
     fine = {"per_case": 1.0}
-    assert Costs(**{**fine, "budget": 0, "per_round": 0}).budget == 0
+    assert Costs(per_case=1, budget=0, per_round=0).budget == 0
     for bad in (-1, math.inf, math.nan):
         with pytest.raises(InputError, match=f"cost {name} must be >= 0 and finite, found {bad:g}"):
             Costs(**{**fine, name: bad})  # type: ignore[arg-type]

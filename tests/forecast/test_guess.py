@@ -101,5 +101,6 @@ def test_more_curves_than_draws_repeat_some(posterior: Posterior) -> None:
     found = truths_of(posterior, 500, 400, 3)
     assert len(found) == 400
     assert len({one.scores[0] for one in found}) < 400
+    assert len({one.scores[0] for one in truths_of(posterior, 500, 300, 3)}) == 300  # as many as there are
     with pytest.raises(InputError, match="more than the 60"):
         truths_of(posterior, 60, 1, 0)

@@ -58,13 +58,6 @@ def test_a_value_lacks_what_everything_would_still_add() -> None:
     np.testing.assert_allclose(found.missing, expected)
 
 
-def test_the_gain_has_the_misfit_of_the_largest_total_but_none_where_nothing_is_left() -> None:
-    np.testing.assert_allclose(outlook().gain, SCORES[-1] - SCORES[0] + MISFIT)
-    alone = Outlook(Goal(), TOTALS[:1], SCORES[:1], MISFIT)
-    np.testing.assert_allclose(alone.gain, 0)
-    assert alone.n_max == 10
-
-
 @pytest.mark.parametrize(("amount", "p"), [(0.02, 0.25), (0.07, 0.5), (0.11, 0.75), (0.15, 1.0)])
 def test_reached_is_asked_of_the_curve_itself(amount: float, p: float) -> None:
     assert outlook(Goal("plateau", amount)).p_reached == p

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from dicecast.forecast.errors import DicecastError, InputError, StorageError, WorkError, install_words
+from dicecast.forecast.errors import (
+    LONGEST,
+    LONGEST_WORD,
+    DicecastError,
+    InputError,
+    StorageError,
+    WorkError,
+    install_words,
+    readable,
+)
 from dicecast.forecast.goal import Goal
 from dicecast.forecast.short_repr import short_fields, short_repr
 from dicecast.forecast.tolerances import Tolerances
@@ -38,12 +47,23 @@ def test_a_goal_in_words() -> None:
         Goal("best")
 
 
+@pytest.mark.parametrize("kind", ["plateau", "target", "value"])
+def test_a_goal_read_from_a_file_is_the_same_goal(kind: str) -> None:
+    read = "".join(list(kind))  # the same letters, another object
+    assert Goal(read, 0.5) == Goal(kind, 0.5)
+    assert Goal(read, 0.5).words(400) == Goal(kind, 0.5).words(400)
+    if kind != "value":
+        with pytest.raises(InputError, match=r"found 1\.5"):
+            Goal(read, 1.5)
+
+
 @pytest.mark.parametrize("name", ["ceiling_move", "gain_move", "size_move", "gain_width"])
 def test_tolerances_are_above_nothing_and_finite(name: str) -> None:
-    assert getattr(Tolerances(**{name: 1e-9}), name) == 1e-9
+    least = Tolerances(**{name: 1e-9})  # type: ignore[arg-type]
+    assert getattr(least, name) == 1e-9
     for bad in (0, -1, math.inf):
         with pytest.raises(InputError, match=f"{name} must be > 0 and finite, found {bad:g}"):
-            Tolerances(**{name: bad})
+            Tolerances(**{name: bad})  # type: ignore[arg-type]
 
 
 def test_two_rounds_are_the_fewest_that_can_be_compared() -> None:
@@ -77,3 +97,18 @@ def test_exit_codes_tell_wrong_input_from_failed_work() -> None:
     codes = {one: one.exit_code for one in (DicecastError, InputError, StorageError, WorkError)}
     assert codes == {DicecastError: 1, InputError: 2, StorageError: 2, WorkError: 1}
     assert "-e '.[arviz]'" in install_words("arviz")
+
+
+def test_a_long_word_keeps_its_ends_and_a_short_one_all() -> None:
+    word = "a" * 200 + "b" * LONGEST_WORD + "c" * 50
+    assert readable(f"found {word}. Correct it") == f"found {'a' * 200}...{'c' * 49}. Correct it"
+    just = "x" * (LONGEST_WORD - 1)
+    assert readable(f"found {just} here") == f"found {just} here"
+    assert readable("x" * LONGEST_WORD) == "x" * 200 + "..." + "x" * 50
+
+
+def test_a_long_message_keeps_its_ends() -> None:
+    fine, long = ("ab " * LONGEST)[:LONGEST], "ab " * LONGEST
+    assert readable(fine) == fine
+    assert readable(long) == f"{long[: LONGEST - 1000]} ... {long[-900:]}"
+    assert len(readable(fine + "c")) < LONGEST

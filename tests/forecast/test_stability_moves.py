@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from dicecast.forecast.stability import RoundSummary, round_stability
+from dicecast.forecast import stability
+from dicecast.forecast.curve import averaged_curve
+from dicecast.forecast.forecast import Question
+from dicecast.forecast.stability import Refit, RoundSummary, drop_largest, round_stability
 from dicecast.forecast.tolerances import Tolerances
 from dicecast.forecast.types import Interval, SizeInterval
 
 EPS = 0.25  # a power of two: its sums are exact
-STILL = RoundSummary(
-    1, 20, Interval(0.5, 0.4, 0.6, 0.9), SizeInterval(64.0, 40.0, 90.0, False, 0.9, 240.0), Interval(0.5, 0.25, 0.75, 0.9)
-)
+SIZE = SizeInterval(64.0, 40.0, 90.0, False, 0.9, 240.0)
+STILL = RoundSummary(1, 20, Interval(0.5, 0.4, 0.6, 0.9), SIZE, Interval(0.5, 0.25, 0.75, 0.9))
 
 
 def moved(one: RoundSummary, dm: float = 0.0, gain: float = 0.0, size: float = 0.0) -> RoundSummary:
@@ -96,3 +99,28 @@ def test_a_round_is_read_from_its_document() -> None:
     }
     assert RoundSummary.from_document(1, document, 0.9) == STILL
     assert RoundSummary.from_document(1, {**document, "posterior": None}, 0.9) is None
+
+
+@pytest.mark.parametrize(
+    ("sizes", "ceilings", "stable", "reason"),
+    [
+        (5, (0.80, 0.81, 0.785), True, "DM moves by 0.015 when the largest 2 sizes are dropped (within 0.02)."),
+        (5, (0.80, 0.81, 0.779), False, "DM moves by 0.021 when the largest 2 sizes are dropped (more than 0.02)."),
+        (4, (0.80, 0.7801), True, "DM moves by 0.020 when the largest size is dropped (within 0.02)."),
+        (3, (0.80,), False, "3 sizes: none can be dropped, at least 4 are needed."),
+        (9, (0.80, 0.80, 0.80), True, "DM moves by 0.000 when the largest 2 sizes are dropped (within 0.02)."),
+    ],
+)
+def test_a_ceiling_stands_still_within_two_tolerances(
+    sizes: int, ceilings: tuple[float, ...], stable: bool, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refit(curve: object, dropped: int, question: Question) -> Refit:
+        return Refit(dropped, (10,), ceilings[dropped], 60.0, STILL.dm, SIZE)
+
+    monkeypatch.setattr(stability, "_refit", refit)
+    n = 10 * np.arange(1, sizes + 1)
+    curve = averaged_curve("arm", n, 0 * n, np.linspace(0.5, 0.7, sizes), int(n[-1]), int(n[-1]))
+    found = drop_largest(curve, Question())
+    assert [one.dropped for one in found.refits] == list(range(len(ceilings)))
+    assert (found.stable, found.reason) == (stable, reason)
+    assert found.moved == pytest.approx(max(abs(one - ceilings[0]) for one in ceilings))
