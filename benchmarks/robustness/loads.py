@@ -172,7 +172,9 @@ def measured(load: Load, share: float) -> list[dict[str, Any]]:
         with tempfile.TemporaryDirectory(prefix="dicecast-load-") as made:
             load.make(Path(made), size)
             for words in load.commands:
-                found[words].append(taken(words, Path(made)))
+                found[words].append(one := taken(words, Path(made)))
+                done = f"{load.name}, {size}: {words[0]} {one.seconds:.2f} s, {one.megabytes:.0f} MB"
+                print(done, file=sys.stderr, flush=True)
     return [_row(load, words, sizes, found[words]) for words in load.commands]
 
 

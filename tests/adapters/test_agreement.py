@@ -264,7 +264,7 @@ def test_figures_are_written_per_run_and_per_structure(ask: Ask, tmp_path: Path)
     assert names == {*(f"3d-tumour-n40-{kind}" for kind in kinds), "2d-tumour-n10-dice", "tumour-dice-by-size"}
     assert f"Figures: 21 files in {tmp_path / 'new'}" in " ".join(report.split())
     boxes = (tmp_path / "new" / "tumour-dice-by-size.svg").read_text(encoding="utf-8")
-    assert "3d: 6 cases (1 left out)" in boxes and "2d: 6 cases (1 left out)" in boxes
+    assert "3d: 6 test cases (1 left out)" in boxes and "2d: 6 test cases (1 left out)" in boxes
 
 
 def test_strata_stand_side_by_side_where_there_are_several(ask: Ask, tmp_path: Path) -> None:
