@@ -13,6 +13,7 @@ import pandas as pd
 from ..forecast.errors import InputError
 from .answer import Answer
 from .files import PRIVATE, write_text
+from .tables import COLUMNS as SCORES
 from .tables import read_columns
 
 COLUMNS = ("case", "pseudonym")
@@ -63,11 +64,13 @@ def _read(key: Path) -> dict[str, str]:
 
 
 def anonymised(found: Answer, names: Mapping[str, str]) -> Answer:
-    """What a source says, its cases by their pseudonyms."""
-    scores = found.source.scores.assign(case=found.source.scores["case"].map(lambda case: names.get(case, case)))
+    """What a source says, its cases by their pseudonyms, without columns of the user's own: names may stand there."""
+    scores = found.source.scores[[name for name in found.source.scores if name in SCORES]]
+    scores = scores.assign(case=scores["case"].map(lambda case: names.get(case, case)))
     source = dataclasses.replace(found.source, scores=scores, notes=[renamed(one, names) for one in found.source.notes])
     cases = [names.get(case, case) for case in found.cases]
-    return dataclasses.replace(found, source=source, cases=cases, names=names)
+    said = None if found.not_case_by_case is None else renamed(found.not_case_by_case, names)
+    return dataclasses.replace(found, source=source, cases=cases, names=names, not_case_by_case=said)
 
 
 def renamed(words: str, names: Mapping[str, str]) -> str:
@@ -92,11 +95,12 @@ def refuse_revealing(text: str, names: Mapping[str, str], what: str) -> None:
         what: The text, in words.
 
     Raises:
-        InputError: Ids of at least four letters are in it.
+        InputError: Ids of at least four letters are in it, other than such as are pseudonyms themselves.
     """
-    found = [case for case in names if len(case) >= TELLING and case in text and renamed(text, {case: ""}) != text]
+    telling = {case for case in names if len(case) >= TELLING} - set(names.values())
+    found = [case for case in telling if case in text and renamed(text, {case: ""}) != text]
     if found:
         raise InputError(
             f"{what} still names {len(found)} case(s), such as {sorted(found)[0]!r}, in a title or in the name of an "
-            "arm, structure, test set or stratum. Choose other names; nothing was written."
+            "arm, structure, test set or stratum. Choose other names; the page was not written."
         )

@@ -112,6 +112,7 @@ def mutants() -> Iterator[str]:
     if found.is_file():
         words = found.read_text(encoding="utf-8").strip()
         yield "## Mutants of forecast/\n\nSingle expressions changed (cosmic-ray): do the quick tests notice?"
+        yield "Tests written for survivors of the same draw make the share look better than that of a fresh draw."
         yield f"```text\n{words}\n```"
 
 

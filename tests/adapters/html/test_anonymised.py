@@ -53,6 +53,22 @@ def test_scores_stay_with_their_case(source: Path, tmp_path: Path, cli: Any) -> 
     assert found["case"].tolist() == given["case"].map(kept).tolist()
 
 
+def test_columns_of_the_users_own_are_left_out(source: Path, tmp_path: Path, cli: Any) -> None:
+    table = pd.read_csv(source)
+    table.assign(patient="Erika Mustermann").to_csv(source, index=False)
+    page = tmp_path / "page.html"
+    assert cli("report", source, "-o", page, "--anonymise", tmp_path / "key.csv").exit_code == 0
+    words = page.read_text(encoding="utf-8")
+    assert "Mustermann" not in "".join([words, *downloads(words)])
+
+
+def test_cases_may_be_called_like_pseudonyms(source: Path, tmp_path: Path, cli: Any) -> None:
+    table = pd.read_csv(source)
+    table.assign(case=table["case"].str.replace("MUELLER_", "case ")).to_csv(source, index=False)
+    result = cli("report", source, "-o", tmp_path / "page.html", "--anonymise", tmp_path / "key.csv")
+    assert result.exit_code == 0, result.output
+
+
 def test_pseudonyms_stay_and_new_cases_get_new_ones(tmp_path: Path) -> None:
     key = tmp_path / "key.csv"
     first = kept_pseudonyms(key, IDS[:4])
@@ -87,7 +103,7 @@ def test_another_file_is_no_key(tmp_path: Path, content: str, told: str) -> None
 def test_a_page_that_still_names_a_case_is_not_written(source: Path, tmp_path: Path, cli: Any, refused: Any) -> None:
     page = tmp_path / "page.html"
     result = cli("report", source, "-o", page, "--anonymise", tmp_path / "key.csv", "--title", f"For {IDS[2]}")
-    refused(result, 2, IDS[2], "nothing was written")
+    refused(result, 2, IDS[2], "the page was not written")
     assert not page.exists()
 
 
