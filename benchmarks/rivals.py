@@ -8,7 +8,7 @@ import emcee
 import numpy as np
 
 import dicecast
-from dicecast.forecast.noise import overlap
+from dicecast.forecast.subsets import overlap
 
 WALKERS, STEPS = 100, 2500
 """Walkers and steps of the ensemble of eleven families in its authors' code."""

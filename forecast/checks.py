@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .curve import Curve
-from .noise import overlap
 from .posterior import Posterior
+from .subsets import mean_overlap
 from .types import FloatArray
 
 REPLICATES = 2000
@@ -72,7 +72,7 @@ def predictive_check(posterior: Posterior) -> PredictiveCheck:
     who = rng.choice(len(posterior.dm), size=min(REPLICATES, len(posterior.dm)), replace=False)
     means = posterior.scores(curve.sizes)[:, who].T
     tau0, tau1, misfit = posterior.noise[who].T
-    shared = _shared(curve)
+    shared = mean_overlap(curve)
     root = np.linalg.cholesky(shared + 1e-12 * np.trace(shared) * np.eye(len(shared)))
     alone = 1 / (curve.sizes * curve.draws)
     nested = posterior.nested[who, None]
@@ -112,11 +112,6 @@ def dip_statistic(means: FloatArray, variance: FloatArray) -> FloatArray:
         nearest[:, start:] = np.maximum(nearest[:, start:], lowest)
     distance = ((means - nearest) ** 2 * weight).sum(axis=1)
     return np.asarray(np.where(distance < ROUNDING, 0.0, distance))
-
-
-def _shared(curve: Curve) -> FloatArray:
-    average = (curve.n[None, :] == curve.sizes[:, None]) / curve.draws[:, None]
-    return np.asarray(average @ overlap(curve) @ average.T)
 
 
 def _deepest(curve: Curve, variance: FloatArray) -> tuple[int, int] | None:

@@ -16,8 +16,9 @@ from .scores import CROSS_VALIDATION, DICE_LIKE, MOST_CASES
 from .short_repr import short_fields, short_repr
 from .types import FloatArray, IntArray
 
-MOST_SIZES, MOST_RUNS = 100, 500
-"""Sizes and runs of a curve; the time that a forecast takes grows with their third power."""
+MOST_SIZES, MOST_RUNS = 100, 2000
+"""Sizes of a curve, and runs of draws that differ in their sizes; draws alike count once. The time that a forecast
+takes grows with their third power."""
 CURVE_KEY = ["arm", "structure", "metric", "test_set", "stratum", "protocol"]
 
 
@@ -245,12 +246,15 @@ def _curve(
     sizes = table.index.get_level_values("n_cases").nunique()
     if sizes > MOST_SIZES:
         raise InputError(f"curve {name}: at most {MOST_SIZES} sizes can be forecast, found {sizes}. Leave some out.")
-    if len(table) > MOST_RUNS:
-        raise InputError(
-            f"curve {name}: at most {MOST_RUNS} runs (sizes x draws) can be forecast, found {len(table)}. Average the "
-            "scores of a size over its draws and give the standard error as se_draws."
-        )
     n = table.index.get_level_values("n_cases").to_numpy(dtype=np.int64)
+    draw = table.index.get_level_values("draw").to_numpy(dtype=np.int64)
+    unlike = sum(map(len, set(pd.Series(n).groupby(draw).agg(tuple))))
+    if unlike > MOST_RUNS:
+        raise InputError(
+            f"curve {name}: at most {MOST_RUNS} runs of draws with different sizes can be forecast, found {unlike}. "
+            "Train every draw at the same sizes, or average the scores of a size over its draws and give the standard "
+            "error as se_draws."
+        )
     at_hand = int(n.max()) if n_annotated is None else n_annotated
     if at_hand < n.max():
         raise InputError(
@@ -262,7 +266,7 @@ def _curve(
     return Curve(
         **key,
         n=n,
-        draw=table.index.get_level_values("draw").to_numpy(dtype=np.int64),
+        draw=draw,
         y=whole.to_numpy(dtype=float).mean(axis=1),
         n_test=None if averaged.all() else whole.shape[1],
         n_left_out=table.shape[1] - whole.shape[1],

@@ -11,7 +11,6 @@ from .curve import Curve
 from .errors import InputError
 from .families import FAMILIES, NAMED, Family
 from .fit import LeastSquaresFit, least_squares
-from .noise import overlap
 from .notebook import forecast_html
 from .population import population_posterior
 from .posterior import Posterior
@@ -19,6 +18,7 @@ from .prior import AVERAGE, shipped_prior
 from .quadrature import DRAWS, quadrature
 from .sampler import sample_posterior
 from .scores import MOST_CASES
+from .subsets import mean_overlap
 from .types import FloatArray, IntArray, Interval, SizeInterval
 from .verdict import Verdict, verdict_of
 from .words import interval_words
@@ -463,7 +463,7 @@ def rolling_origin(curve: Curve, question: Question) -> tuple[Backtest, ...]:
 
 def _backtest(curve: Curve, posterior: Posterior, n: int, level: float) -> Backtest:
     there = curve.n == n
-    shared = float(overlap(curve)[np.ix_(there, there)].mean())
+    shared = float(mean_overlap(curve).diagonal()[curve.sizes == n].item())
     _, runs = with_noise(posterior, posterior.scores(n), n, int(there.sum()), shared)
     sizes = tuple(int(size) for size in posterior.curve.sizes)
     return Backtest(sizes, n, float(curve.y[there].mean()), Interval.of(runs, level))

@@ -1,26 +1,29 @@
 """What scatters the observed scores about the curve, and how much.
 
 Within a draw the subsets nest: `tau0^2 1{n = n'} + tau1^2 / max(n, n')`, training noise plus which cases were
-drawn. Two draws from one pool overlap: subset noise of two runs covaries as
-`tau1^2 |S and S'| / (n n')`, which is `tau1^2 / max(n, n')` for nested subsets and `tau1^2 / N` for two random
-subsets of a pool of N, so at n = N all draws are one set, as they must be. On top, a misfit SD per size, shared
-by its draws: no curve family is exactly true.
+drawn; draws from one pool overlap (`subsets`). On top, a misfit SD per size, shared by its draws: no curve family is
+exactly true.
 
 The three SDs are unknown. They are integrated over a grid rather than fixed, so every interval includes not
 knowing them. The grid is even in the logarithm of the SD at the smallest size; a few make-ups (what share of that
 variance falls with n, and whether it is shared along a draw) keep the rest robust. The covariance without misfit is
-then that variance times one matrix per make-up, and everything follows from a few small eigenvalue problems.
+then that variance times one matrix per make-up, and everything follows from a few small eigenvalue problems. Draws
+trained at the same sizes can change places, so that their means and the scatter about them say all that they know: a
+thousand draws take no longer than one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.linalg import block_diag
 from scipy.optimize import nnls
 
 from .curve import Curve
+from .subsets import alike_draws, between_draws, mean_overlap, within_draw
 from .types import BoolArray, FloatArray, IntArray
 
 SPREADS = np.geomspace(0.0005, 0.15, 16)
@@ -156,31 +159,9 @@ class NoiseGrid:
         return np.stack([self.tau0, self.tau1, self.misfit], axis=1)
 
 
-def overlap(curve: Curve) -> FloatArray:
-    """Covariance of subset noise per unit tau1^2, shape [observations, observations].
-
-    `|S and S'| / (n n')`, with the expected overlap for different draws: each draw is a random ordering of
-    round 0's pool followed by shuffled later batches, so two draws of all of a batch share all of it.
-    """
-    edges = np.array([0, *sorted(set(curve.pool))])
-    batch = np.diff(edges)
-    taken = np.clip(curve.n[:, None] - edges[None, :-1], 0, batch)
-    shared = (taken[:, None, :] * taken[None, :, :] / batch).sum(axis=2)
-    same = curve.draw[:, None] == curve.draw[None, :]
-    smaller = np.minimum(curve.n[:, None], curve.n[None, :])
-    return np.asarray(np.where(same, smaller, shared) / (curve.n[:, None] * curve.n[None, :]), dtype=float)
-
-
-def shared_by(draws: FloatArray | float, n: FloatArray | float, pool: float) -> FloatArray | float:
-    """Variance of the mean of draws of size n from one pool, per unit tau1^2: a pair of them shares 1 / pool."""
-    return (1 / n + (draws - 1) / np.maximum(pool, n)) / draws
-
-
 def mean_covariance(curve: Curve, tau0: float, tau1: float, misfit: float) -> FloatArray:
     """Covariance of the observed mean scores at the distinct sizes, shape [sizes, sizes]."""
-    average = (curve.n[None, :] == curve.sizes[:, None]) / curve.draws[:, None]
-    shared: FloatArray = average @ overlap(curve) @ average.T
-    return tau1**2 * shared + np.diag(tau0**2 / curve.draws + misfit**2)
+    return tau1**2 * mean_overlap(curve) + np.diag(tau0**2 / curve.draws + misfit**2)
 
 
 def noise_grid(curve: Curve, misfit: FloatArray, misfit_mass: FloatArray) -> NoiseGrid:
@@ -194,7 +175,8 @@ def noise_grid(curve: Curve, misfit: FloatArray, misfit_mass: FloatArray) -> Noi
     spreads, log_mass, source = _spreads(curve)
     smallest = float(curve.sizes[0])
     spread, sd = (a.ravel() for a in np.meshgrid(spreads, misfit, indexing="ij"))
-    parts = [_per_shape(curve, *shape, spread, sd) for shape in SHAPES]
+    groups = [_Alike.of(curve, places) for places in alike_draws(curve)]
+    parts = [_per_shape(curve, groups, *shape, spread, sd) for shape in SHAPES]
     log_prior = log_mass[:, :, None] + np.log(misfit_mass)
     shares = np.repeat([share for share, _ in SHAPES], len(spread))
     spread, sd = np.tile(spread, len(SHAPES)), np.tile(sd, len(SHAPES))
@@ -244,28 +226,70 @@ def _smooth_errors(n: IntArray, errors: FloatArray) -> tuple[float, float]:
     return float(np.sqrt(total)), float(subset / total)
 
 
+@dataclass(frozen=True)
+class _Alike:
+    """Draws trained at the same sizes, as far as a likelihood can tell."""
+
+    count: int
+    n: IntArray
+    """Their sizes, shape [sizes]."""
+    mean: FloatArray
+    """Mean score over the draws, shape [sizes]."""
+    scatter: FloatArray
+    """Sums of squares and products about it, shape [sizes, sizes]."""
+
+    @classmethod
+    def of(cls, curve: Curve, places: IntArray) -> _Alike:
+        """From the positions of their observations, shape [draws, sizes]."""
+        mean = curve.y[places].mean(axis=0)
+        apart = curve.y[places] - mean
+        return cls(len(places), curve.n[places[0]], mean, apart.T @ apart)
+
+    def own(self, share: float, nested: bool, curve: Curve) -> FloatArray:
+        """Covariance of one draw beyond what it has in common with others, at a unit SD, shape [sizes, sizes]."""
+        falling = within_draw(self.n) - between_draws(self.n, curve.pool) if nested else np.diag(1 / self.n)
+        return np.asarray((1 - share) * np.eye(len(self.n)) + share * float(curve.sizes[0]) * falling)
+
+
 def _per_shape(
-    curve: Curve, share: float, nested: bool, spread: FloatArray, misfit: FloatArray
+    curve: Curve, groups: Sequence[_Alike], share: float, nested: bool, spread: FloatArray, misfit: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Rotation, centre, precision [grid, sizes] and constant [grid] for one make-up of the noise."""
-    falling = overlap(curve) if nested else np.diag(1 / curve.n)
-    unit = (1 - share) * np.eye(len(curve.n)) + share * float(curve.sizes[0]) * falling
-    design = (curve.n[:, None] == curve.sizes[None, :]).astype(float)
+    """Rotation, centre, precision [grid, sizes] and constant [grid] for one make-up of the noise.
+
+    Turned by an orthogonal contrast, r draws alike are the root of r times their mean and r - 1 independent rests,
+    each with the covariance of a draw of its own.
+    """
+    n = np.concatenate([one.n for one in groups])
+    common = between_draws(n, curve.pool) if nested else np.zeros((len(n), len(n)))
+    own = [one.own(share, nested, curve) for one in groups]
+    each = zip(own, groups, strict=True)
+    unit = share * float(curve.sizes[0]) * common + block_diag(*[part / one.count for part, one in each])
+    log_det, rest = _rests(own, groups)
+    design = (n[:, None] == curve.sizes[None, :]).astype(float)
     lower = np.linalg.cholesky(unit)
-    half = np.linalg.solve(lower, np.c_[design, curve.y])
+    half = np.linalg.solve(lower, np.c_[design, np.concatenate([one.mean for one in groups])])
     columns, y = half[:, :-1], half[:, -1]
     covariance = np.linalg.inv(columns.T @ columns)
     means = covariance @ (columns.T @ y)
-    rest = float(((y - columns @ means) ** 2).sum())
+    rest += float(((y - columns @ means) ** 2).sum())
     variance, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     precision = 1 / (spread[:, None] ** 2 * variance + misfit[:, None] ** 2)
     within = len(curve.y) - len(variance)
-    log_det_unit = 2 * np.log(np.diag(lower)).sum() - np.log(variance).sum()
+    log_det += 2 * np.log(np.diag(lower)).sum() - np.log(variance).sum()
     constant = -0.5 * (
         rest / spread**2
         + 2 * within * np.log(spread)
-        + log_det_unit
+        + log_det
         - np.log(precision).sum(axis=1)
         + len(curve.y) * np.log(2 * np.pi)
     )
     return vectors.T, vectors.T @ means, precision, constant
+
+
+def _rests(own: Sequence[FloatArray], groups: Sequence[_Alike]) -> tuple[float, float]:
+    """Log-determinant and squared distance, at a unit SD, of all that the means over draws leave."""
+    log_det = sum(
+        (one.count - 1) * float(np.linalg.slogdet(part)[1]) + len(one.n) * np.log(one.count)
+        for part, one in zip(own, groups, strict=True)
+    )
+    return log_det, sum(float((np.linalg.inv(part) * one.scatter).sum()) for part, one in zip(own, groups, strict=True))

@@ -16,9 +16,9 @@ import numpy as np
 from .curve import Curve, averaged_curve
 from .errors import InputError
 from .forecast import HORIZON
-from .noise import shared_by
 from .posterior import Posterior
 from .quadrature import quadrature
+from .subsets import shared_by
 
 GUESS = 0.85
 """Score at the whole pool that a design starts from when nothing has been trained."""

@@ -10,10 +10,10 @@ import numpy as np
 from scipy.special import ndtri
 
 from .lookahead import Prices, plan_batch
-from .noise import shared_by
 from .outlook import Outlook
 from .pilots import Design
 from .posterior import Posterior
+from .subsets import shared_by
 from .verdict import SURE
 
 IMAGINED = 48

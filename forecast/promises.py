@@ -11,9 +11,9 @@ import numpy as np
 
 from .curve import Curve
 from .forecast import FEWEST_SIZES, Question, with_noise
-from .noise import shared_by
 from .posterior import Posterior
 from .quadrature import quadrature
+from .subsets import shared_by
 from .types import Interval
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from .costs import LEAST, MOST, ROUND_SHARE
-from .curve import MOST_RUNS, Curve, averaged_curve
+from .curve import Curve, averaged_curve
 from .errors import InputError
 from .goal import TARGET, VALUE, Goal
 from .pilots import Design
@@ -25,6 +25,8 @@ SPLIT, WIDE = 1.3, 2.2
 """Growth of the pool from which one, and two, sizes between the old and the new pool are trained as well."""
 EXTRA = 2
 """Sizes trained in a round besides that of the new pool."""
+MOST_PLAYED = 500
+"""Rounds of a campaign, and draws of a size."""
 NEAR = 1.12
 """Ratio up to which two sizes count as the same."""
 
@@ -99,8 +101,8 @@ class Terms:
             value = getattr(self, name)
             if value is not None and not least <= value < np.inf:
                 raise InputError(f"{name} must be >= {least:g} and finite, found {value:g}.")
-            if name in ("rounds", "draws") and value > MOST_RUNS:
-                raise InputError(f"{name} must be at most {MOST_RUNS}, found {value}.")
+            if name in ("rounds", "draws") and value > MOST_PLAYED:
+                raise InputError(f"{name} must be at most {MOST_PLAYED}, found {value}.")
         if not 0 < self.per_case < np.inf:
             raise InputError(f"per_case must be > 0 and finite, found {self.per_case:g}.")
         if self.per_case < LEAST or max(self.per_case, self.per_round or 0.0, self.budget or 0.0) > MOST:

@@ -33,6 +33,7 @@ from ..tables import write_csv
 from .attempt import Attempt, StoppedError, SupersededError, attempt, stopping, tidy
 from .dataset import CaseFiles
 from .environment import nnunet_environment, output_to
+from .failures import failure_words
 from .network import pilot_plans
 from .preparation import case_folder, read_plans
 from .scoring import physical, score_case, score_folder
@@ -87,7 +88,7 @@ def _run_pilot(spec: PilotSpec, held: Attempt) -> None:
         if stopping():  # its augmentation workers may have ended before it
             raise StoppedError from error
         traceback.print_exc()
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        reason = failure_words(error)
         _record(spec, held, RunStatus.FAILED, error=reason)
         log = spec.folder / "log.txt"
         raise WorkError(f"pilot run {spec.name} failed: {reason}. Its log is {log}; run again to retry it.") from error

@@ -55,6 +55,9 @@ def make(folder: Path) -> None:
     study = folder / "finished" / "study"
     tiny_study.initialise(study, dataset, sizes=SIZES, draws="2,1")
     tiny_study.run(study)
+    # pseudonyms are drawn at random: made once, every page has the same
+    page = ("report", study, "-o", folder / "page.html", "--anonymise", study.with_name("key.csv"))
+    tiny_study.dicecast(*page).check_returncode()
     shutil.copytree(folder / "finished", folder / "unforecast")
     for name in ("rounds", "figures", "report.txt", "scores.csv"):
         path = folder / "unforecast" / "study" / name

@@ -16,13 +16,13 @@ STRUCK, OTHER = "runs/2d/n6/draw0", "runs/2d/n12/draw0"
 SCORES = ("scores.csv", "cases.csv", "study.toml")
 TRIED = (
     # fault, whether it comes again and again, exit codes, words of the message
-    ("MemoryError", True, (1,), "MemoryError"),
-    ("CUDA out of memory", True, (1,), "out of memory"),
-    ("RLIMIT_AS", True, (1,), "pilot run"),
+    ("MemoryError", True, (1,), "memory ran out"),
+    ("CUDA out of memory", True, (1,), "memory ran out"),
+    ("RLIMIT_AS", True, (1,), "memory ran out"),
     ("weights that are not finite", True, (1,), "diverged"),
     ("worker killed", False, (0,), ""),
     ("worker killed", True, (1,), "3 times without a result"),
-    ("disk full", True, (2,), "full"),
+    ("disk full", True, (2,), "No space left"),
     ("clock goes back", True, (0,), ""),
 )
 

@@ -73,11 +73,14 @@ def _address_space(spec: Any) -> None:
 
     def limit(trainer: Any) -> None:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        room = pages * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (room, room))
+        room, (soft, hard) = pages * resource.getpagesize(), resource.getrlimit(resource.RLIMIT_AS)
         import torch
 
-        trainer.kept = [torch.ones(64_000_000) for _ in range(8)]
+        resource.setrlimit(resource.RLIMIT_AS, (room, hard))
+        try:
+            trainer.kept = [torch.ones(64_000_000) for _ in range(8)]
+        finally:  # the process goes on to the next run
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
     _at_step(limit)
 
@@ -93,7 +96,7 @@ def _diverged(spec: Any) -> None:
 
 
 def _killed(spec: Any) -> None:
-    _at_step(lambda trainer: os.kill(os.getpid(), signal.SIGKILL))
+    _at_step(lambda trainer: os.kill(os.getpid(), signal.SIGKILL), step=1)  # each attempt goes on from a checkpoint
 
 
 def _full_disk(spec: Any) -> None:

@@ -15,8 +15,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,10 @@ draws = 1
 
 [scores]
 metrics = ["dice"]
-
+"""
+ARM = """
 [[arm]]
-name = "2d"
+name = "{name}"
 configuration = "2d"
 """
 
@@ -90,18 +92,19 @@ def many_curves(folder: Path, curves: int) -> None:
 
 
 def many_runs(folder: Path, runs: int) -> None:
-    """A study of one arm, five sizes and ever more draws, on twenty test cases."""
-    make_study(folder / "study", math.ceil(runs / len(SIZES)), 20)
+    """A study of four arms, five sizes and ever more draws, on twenty test cases."""
+    make_study(folder / "study", ("2d", "3d", "2.5d", "cascade"), math.ceil(runs / 4 / len(SIZES)), 20)
 
 
 def many_cases(folder: Path, cases: int) -> None:
     """A study of ten runs on ever more test cases."""
-    make_study(folder / "study", 2, cases)
+    make_study(folder / "study", ("2d",), 2, cases)
 
 
-def make_study(study: Path, draws: int, cases: int) -> None:
+def make_study(study: Path, arms: Sequence[str], draws: int, cases: int) -> None:
     """The files that finished runs leave."""
     settings = SETTINGS.replace("draws = 1", f"draws = {draws}").replace("cases = 1", f"cases = {cases}")
+    settings += "".join(ARM.format(name=arm) for arm in arms)
     study.mkdir()
     (study / "study.toml").write_text(settings, encoding="utf-8")
     pool = [f"pool{i:03d},pool{i:03d},pool,0" for i in range(SIZES[-1])]
@@ -115,12 +118,12 @@ def make_study(study: Path, draws: int, cases: int) -> None:
         "asked": {"structures": [], "unions": {}},
         "annotators": {},
     }
-    for number, (n, draw) in enumerate((n, draw) for n in SIZES for draw in range(draws)):
-        place = study / "runs" / "2d" / f"n{n}" / f"draw{draw}"
+    for number, (arm, n, draw) in enumerate(product(arms, SIZES, range(draws))):
+        place = study / "runs" / arm / f"n{n}" / f"draw{draw}"
         place.mkdir(parents=True)
-        found = table([("2d", n, draw)], cases, number)
+        found = table([(arm, n, draw)], cases, number)
         found.assign(structure="organ", metric="dice").to_csv(place / "scores.csv", index=False)
-        record = {"status": "completed", "arm": "2d", "n": n, "draw": draw, "cases": [], "protocol": {"epochs": 2}}
+        record = {"status": "completed", "arm": arm, "n": n, "draw": draw, "cases": [], "protocol": {"epochs": 2}}
         (place / "run.json").write_text(json.dumps({**record, "seconds": {"training": 60.0}}), encoding="utf-8")
         (place / "scoring.json").write_text(json.dumps(scored), encoding="utf-8")
 

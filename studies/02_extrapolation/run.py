@@ -23,9 +23,9 @@ from scoring import markdown, point_row, resampled, row, table
 import dicecast
 from dicecast.forecast.families import FAMILIES
 from dicecast.forecast.fit import least_squares
-from dicecast.forecast.noise import overlap
 from dicecast.forecast.prior import shipped_prior
 from dicecast.forecast.quadrature import quadrature
+from dicecast.forecast.subsets import overlap
 
 HERE = Path(__file__).parent
 PRIORS = {"average": 0.75, "average, vague prior": 0.0, "average, learned prior": 1.0}

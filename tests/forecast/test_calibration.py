@@ -11,12 +11,13 @@ from scipy import stats
 from dicecast.forecast import noise as noise_module
 from dicecast.forecast.curve import Curve
 from dicecast.forecast.families import FAMILIES, NAMED, Family
-from dicecast.forecast.noise import NoiseGrid, noise_grid, overlap
+from dicecast.forecast.noise import NoiseGrid, noise_grid
 from dicecast.forecast.points import STEEPEST
 from dicecast.forecast.posterior import Posterior
 from dicecast.forecast.prior import FamilyPrior, Prior, shipped_prior
 from dicecast.forecast.quadrature import quadrature
 from dicecast.forecast.sampler import sample_posterior
+from dicecast.forecast.subsets import overlap
 
 pytestmark = pytest.mark.slow
 

@@ -23,7 +23,7 @@ from dicecast.forecast.posterior import Posterior
 from dicecast.forecast.quadrature import quadrature
 from dicecast.forecast.run_agreement import run_agreement
 from dicecast.forecast.scores import MOST_CASES, validate_scores
-from dicecast.forecast.simulation import Terms
+from dicecast.forecast.simulation import MOST_PLAYED, Terms
 from dicecast.forecast.stability import RoundSummary
 from dicecast.forecast.types import Interval, SizeInterval
 from dicecast.forecast.verdict import Verdict
@@ -57,8 +57,8 @@ def test_a_point_is_worth_no_endless_amount() -> None:
         ({"per_case": MOST}, {"per_case": 1.01 * MOST}),
         ({"per_round": MOST}, {"per_round": 1.01 * MOST}),
         ({"budget": MOST}, {"budget": 1.01 * MOST}),
-        ({"rounds": MOST_RUNS}, {"rounds": MOST_RUNS + 1}),
-        ({"draws": MOST_RUNS}, {"draws": MOST_RUNS + 1}),
+        ({"rounds": MOST_PLAYED}, {"rounds": MOST_PLAYED + 1}),
+        ({"draws": MOST_PLAYED}, {"draws": MOST_PLAYED + 1}),
     ],
 )
 def test_terms_have_the_same_limits(fine: dict[str, Any], bad: dict[str, Any]) -> None:
@@ -72,13 +72,19 @@ def rows(sizes: int, draws: int) -> pd.DataFrame:
     return validate_scores(pd.DataFrame(found))
 
 
-def test_a_curve_has_so_many_sizes_and_runs() -> None:
+def test_a_curve_has_so_many_sizes_and_unlike_runs() -> None:
     assert len(curves_from_scores(rows(MOST_SIZES, 1))[0].sizes) == MOST_SIZES
-    assert len(curves_from_scores(rows(50, MOST_RUNS // 50))[0].n) == MOST_RUNS
     with pytest.raises(InputError, match=f"at most {MOST_SIZES} sizes can be forecast, found {MOST_SIZES + 1}"):
         curves_from_scores(rows(MOST_SIZES + 1, 1))
-    with pytest.raises(InputError, match=f"at most {MOST_RUNS} runs .* found {MOST_RUNS + 1}"):
-        curves_from_scores(rows(1, MOST_RUNS + 1))
+    assert len(curves_from_scores(rows(3, 10_000))[0].n) == 30_000  # draws alike count once
+    codes = np.arange(2**9)  # a draw for every choice among nine sizes
+    draw, n = np.nonzero(codes[:, None] >> np.arange(9) & 1)
+    unlike = validate_scores(pd.DataFrame({"n_cases": n + 1, "draw": draw, "score": 0.5}))
+    assert len(n) > MOST_RUNS
+    with pytest.raises(InputError, match=f"at most {MOST_RUNS} runs of draws with different sizes .* found {len(n)}"):
+        curves_from_scores(unlike)
+    few = unlike.head(MOST_RUNS)
+    assert len(curves_from_scores(few)[0].n) == MOST_RUNS
 
 
 def test_so_many_cases_can_be_annotated() -> None:

@@ -17,9 +17,8 @@ from dicecast.forecast.noise import (
     SPREADS,
     mean_covariance,
     noise_grid,
-    overlap,
-    shared_by,
 )
+from dicecast.forecast.subsets import alike_draws, overlap, shared_by
 
 N, DRAW = np.array([10, 10, 20, 40, 40]), np.array([0, 1, 0, 0, 1])
 Y = np.array([0.50, 0.52, 0.60, 0.66, 0.65])
@@ -53,6 +52,18 @@ def test_the_mean_of_draws_shares_the_pool() -> None:
     assert shared_by(3, 80, 40) == pytest.approx(1 / 80)  # a pool is never smaller than its draws
 
 
+def test_draws_alike_are_found_by_their_sizes() -> None:
+    n, draw = np.array([10, 10, 10, 20, 20, 40]), np.array([0, 1, 7, 0, 7, 1])
+    found = alike_draws(curve(n=n, draw=draw, y=np.full(6, 0.5)))
+    assert {tuple(n[places[0]]): draw[places].tolist() for places in found} == {
+        (10, 20): [[0, 0], [7, 7]],
+        (10, 40): [[1, 1]],
+    }
+    twice = curve(n=np.array([10, 10]), draw=np.array([3, 3]), y=np.array([0.5, 0.6]))
+    with pytest.raises(ValueError, match="one run at a size"):
+        alike_draws(twice)
+
+
 def test_means_have_the_covariance_of_their_runs() -> None:
     found = mean_covariance(curve(), 0.03, 0.2, 0.01)
     average = np.array([[0.5, 0.5, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0.5, 0.5]])
@@ -60,13 +71,22 @@ def test_means_have_the_covariance_of_their_runs() -> None:
     np.testing.assert_allclose(found, average @ runs @ average.T + 0.01**2 * np.eye(3))
 
 
-def test_every_noise_is_a_normal_likelihood() -> None:
-    grid = noise_grid(curve(), MISFIT, MASS)
+ALL, SOME = (10, 20, 40), (10, 40)
+
+
+@pytest.mark.parametrize("pool", [(40,), (20, 40), (50,)])
+@pytest.mark.parametrize("draws", [(ALL, SOME), (ALL,) * 3, (ALL, SOME, ALL, SOME, ALL, (20,)), (SOME, (20,))])
+def test_every_noise_is_a_normal_likelihood(draws: tuple[tuple[int, ...], ...], pool: tuple[int, ...]) -> None:
+    runs = sorted((n, draw) for draw, sizes in enumerate(draws) for n in sizes)
+    n, draw = np.array(runs).T
+    y = 0.75 - 2 / n + np.random.default_rng(3).normal(0, 0.01, len(n))
+    data = curve(n=n, draw=draw, y=y, pool=pool)
+    grid = noise_grid(data, MISFIT, MASS)
     assert grid.layout == (len(SHAPES), len(SPREADS), 2)
     assert grid.prior.sum() == pytest.approx(1)
     means = np.array([[0.5, 0.58, 0.66], [0.4, 0.5, 0.7]])
     terms = grid.log_likelihood_terms(means)
-    design = (N[:, None] == np.unique(N)).astype(float)
+    design = (n[:, None] == np.unique(n)).astype(float)
     median, log_sd = SPREAD_PRIOR
     spread_mass = stats.norm.pdf(np.log(SPREADS / median) / log_sd)
     spread_mass /= spread_mass.sum()
@@ -76,12 +96,12 @@ def test_every_noise_is_a_normal_likelihood() -> None:
         assert grid.tau0[g] == pytest.approx(spread * np.sqrt(1 - share))
         assert grid.tau1[g] == pytest.approx(spread * np.sqrt(share * 10))
         assert (grid.misfit[g], grid.nested[g]) == (misfit, nested)
-        falling = overlap(curve()) if nested else np.diag(1 / N)
-        covariance = grid.tau0[g] ** 2 * np.eye(5) + grid.tau1[g] ** 2 * falling
+        falling = overlap(data) if nested else np.diag(1 / n)
+        covariance = grid.tau0[g] ** 2 * np.eye(len(n)) + grid.tau1[g] ** 2 * falling
         covariance = covariance + misfit**2 * design @ design.T
         prior = np.log(spread_mass[place[1]] * MASS[place[2]] / len(SHAPES))
         for point, mean in enumerate(means):
-            expected = stats.multivariate_normal.logpdf(Y, design @ mean, covariance) + prior
+            expected = stats.multivariate_normal.logpdf(y, design @ mean, covariance) + prior
             assert terms[point, g] == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 

@@ -16,12 +16,13 @@ from dicecast.forecast import noise as noise_module
 from dicecast.forecast import sampler as sampler_module
 from dicecast.forecast.curve import Curve, curves_from_scores
 from dicecast.forecast.families import FAMILIES, NAMED
-from dicecast.forecast.noise import noise_grid, overlap
+from dicecast.forecast.noise import noise_grid
 from dicecast.forecast.posterior import Posterior
 from dicecast.forecast.prior import Prior, shipped_prior
 from dicecast.forecast.quadrature import quadrature
 from dicecast.forecast.sampler import Target, sample_posterior
 from dicecast.forecast.scores import validate_scores
+from dicecast.forecast.subsets import overlap
 
 TRUTH = (0.85, 0.35, 0.03)
 PROBABILITIES = [0.05, 0.5, 0.95]

@@ -94,16 +94,6 @@ def test_metrics_left_aside_are_named() -> None:
     assert not_forecast(table) == ["hd95: not Dice-like"]
 
 
-@pytest.mark.parametrize(
-    ("sizes", "draws", "words"),
-    [(101, 1, "at most 100 sizes can be forecast, found 101"), (4, 126, "at most 500 runs .* found 504")],
-)
-def test_more_than_a_forecast_can_take_in_is_refused(sizes: int, draws: int, words: str) -> None:
-    runs = [(n, draw, 0.5) for n in range(1, sizes + 1) for draw in range(draws)]
-    with pytest.raises(InputError, match=words):
-        curves_from_scores(validate_scores(pd.DataFrame(runs, columns=["n_cases", "draw", "score"])))
-
-
 def test_a_standard_error_larger_than_any_score_is_refused() -> None:
     table = pd.DataFrame({"n_cases": [4, 8], "score": [0.5, 0.6], "se_draws": [0.01, 1e200]})
     with pytest.raises(InputError, match="column 'se_draws': a standard error of dice must lie in"):
