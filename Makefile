@@ -20,7 +20,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -m 'not slow' -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: test
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m slow -n 3 --durations 25 --dist loadfile --no-loadscope-reorder
 
 coverage: $(READY) # of forecast/ by its quick tests
 	$(BIN)/python -m pytest -m 'not slow' -n 2 --dist loadfile --cov --cov-report= --cov-fail-under=0 tests/forecast tests/test_prior.py

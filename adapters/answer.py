@@ -91,7 +91,14 @@ def answer_of_source(path: Path, wishes: Wishes, asked: Asked, step: Step) -> An
     check_arms(asked, source.deciding)
     step("forecasting")
     if source.study is not None and wishes.by_own_rules:
-        found = conclude(source.study, source.question, asked, arm=wishes.arm, structure=wishes.structure)
+        found = conclude(
+            source.study,
+            source.question,
+            asked,
+            scores=source.everything,
+            arm=wishes.arm,
+            structure=wishes.structure,
+        )
         return answer_of_round(path, source, found, asked, step, wishes)
     _check_names(source)
     forecasts, decision, each = _decided(source, asked, step)

@@ -167,7 +167,7 @@ def forecast(
     question = read.question
     result = None
     if read.study is not None and wishes.by_own_rules:
-        result = conclude(read.study, question, arm=wishes.arm, structure=wishes.structure)
+        result = conclude(read.study, question, scores=read.everything, arm=wishes.arm, structure=wishes.structure)
     forecasts = result.forecasts if result else [forecast_curve(curve, question) for curve in read.curves]
     document = forecast_document(forecasts, question, __version__)
     parts: list[RenderableType] = []
@@ -210,7 +210,15 @@ def recommend(source: Path, wishes: Wishes, asked: Asked, justify: bool) -> tupl
     read = read_source(source, dataclasses.replace(wishes, left=asked.left))
     check_arms(asked, read.deciding)
     if read.study is not None and wishes.by_own_rules:
-        result = conclude(read.study, read.question, asked, quick=True, arm=wishes.arm, structure=wishes.structure)
+        result = conclude(
+            read.study,
+            read.question,
+            asked,
+            scores=read.everything,
+            quick=True,
+            arm=wishes.arm,
+            structure=wishes.structure,
+        )
         forecasts, decision, each = result.forecasts, result.recommendation, result.each
         answer = conclusion.recommendation_document(result)
         kept = dict(zip((one.curve.name for one in forecasts), result.outcomes, strict=True))

@@ -90,6 +90,7 @@ def conclude(
     question: Question | None = None,
     asked: Asked | None = None,
     *,
+    scores: pd.DataFrame | None = None,
     replay: bool = False,
     quick: bool = False,
     arm: str | None = None,
@@ -101,6 +102,7 @@ def conclude(
         study: At least one run must be complete.
         question: Instead of the study's own.
         asked: What differs from the study's own settings.
+        scores: All that the study has, where they have been read.
         replay: Whether the study is being replayed; once it was, it is.
         quick: Only what the decision needs; it is the same.
         arm: The only arm to decide about; all without.
@@ -111,7 +113,7 @@ def conclude(
     """
     number = len(study.batches) - 1
     question = question or study_question(study)
-    sizes, scores = study.pool_sizes, study_scores(study)
+    sizes, scores = study.pool_sizes, study_scores(study) if scores is None else scores
     chosen = _of(curve_scores(study, scores), arm, structure)
     curves = [] if chosen.empty else curves_from_scores(chosen, n_annotated=sizes[-1], pool=sizes)
     deciding, others = _parted(study, curves)

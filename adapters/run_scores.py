@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..forecast.annotators import AnnotatorCeiling, inter_annotator
@@ -18,7 +19,7 @@ from .run_folders import RunFolder, completed_runs
 from .scored_by import outdated
 from .specs import Materials
 from .study import Study
-from .tables import read_columns, read_scores, write_csv
+from .tables import read_columns, read_many_scores, write_csv
 from .testsets import AGREEMENT, FACTS, annotator_agreement, reference_facts
 
 ORIGIN = "Delete the file; `dicecast run` writes it again."
@@ -60,10 +61,10 @@ def study_scores(study: Study) -> pd.DataFrame:
     Raises:
         InputError: No run is complete, a scores file is faulty or out of date, or an arm's runs differ in protocol.
     """
-    tables = [scores_of(study, run) for run in completed_runs(study)]
-    if not tables:
+    runs = completed_runs(study)
+    if not runs:
         raise InputError(f"{study.folder}: no pilot run is complete yet. Start them with: dicecast run {study.folder}")
-    scores = validate_scores(pd.concat(tables, ignore_index=True), source=str(study.folder / "runs"))
+    scores = validate_scores(scores_of(study, *runs), source=str(study.folder / "runs"))
     for arm_name, rows in scores.groupby("arm"):
         if rows["protocol"].nunique() > 1:
             raise InputError(
@@ -73,27 +74,34 @@ def study_scores(study: Study) -> pd.DataFrame:
     return pd.concat([scores, _strata(study, scores)], ignore_index=True)
 
 
-def scores_of(study: Study, run: RunFolder) -> pd.DataFrame:
-    """The scores of a completed run.
+def scores_of(study: Study, *runs: RunFolder) -> pd.DataFrame:
+    """The scores of completed runs.
 
     Raises:
-        InputError: The file is faulty, of another run, or was made by other settings than `study.toml` holds now.
+        InputError: A file is faulty, of another run, or was made by other settings than `study.toml` holds now.
     """
-    path, made = run.path / "scores.csv", protocol_hash(run.record["protocol"])
-    changed = outdated(study.settings, run)
-    if changed is not None:
+    for run in runs:
+        changed = outdated(study.settings, run)
+        if changed is not None:
+            raise InputError(
+                f"{run.path / 'scores.csv'}: was scored by other settings than {study.folder / 'study.toml'} holds "
+                f"now: {changed}. Score the kept predictions anew with: dicecast run {study.folder}"
+            )
+    table, rows = read_many_scores([run.path / "scores.csv" for run in runs])
+    known = pd.DataFrame(
+        [(run.arm, run.n, run.draw, protocol_hash(run.record["protocol"])) for run in runs],
+        columns=["arm", "n_cases", "draw", "protocol"],
+    )
+    number = np.repeat(np.arange(len(runs)), rows)
+    said, own = (one[["arm", "n_cases", "draw"]].to_numpy(dtype=object) for one in (table, known.iloc[number]))
+    wrong = number[(said != own).any(axis=1)]
+    if len(wrong):
+        run = runs[wrong[0]]
         raise InputError(
-            f"{path}: was scored by other settings than {study.folder / 'study.toml'} holds now: {changed}. Score the "
-            f"kept predictions anew with: dicecast run {study.folder}"
+            f"{run.path / 'scores.csv'}: must hold the scores of arm {run.arm}, {run.n} cases, draw {run.draw} alone, "
+            "as its folder says. Restore it, or delete the folder to repeat the run."
         )
-    table = read_scores(path)
-    found = table[["arm", "n_cases", "draw"]].drop_duplicates()
-    if found.to_numpy().tolist() != [[run.arm, run.n, run.draw]]:
-        raise InputError(
-            f"{path}: must hold the scores of arm {run.arm}, {run.n} cases, draw {run.draw} alone, as its folder says. "
-            "Restore it, or delete the folder to repeat the run."
-        )
-    return table.assign(protocol=made)
+    return table.assign(protocol=known["protocol"].to_numpy(dtype=object)[number])
 
 
 def _strata(study: Study, scores: pd.DataFrame) -> pd.DataFrame:

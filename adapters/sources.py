@@ -61,6 +61,8 @@ class Wishes:
 class Source:
     """What was read: curves and what is asked of them."""
 
+    everything: pd.DataFrame
+    """All scores that were read."""
     scores: pd.DataFrame
     """The scores the curves are made of."""
     curves: list[Curve]
@@ -79,9 +81,9 @@ def read_source(source: Path, wishes: Wishes) -> Source:
     Raises:
         InputError: Nothing to read there, faulty scores, or nothing of what was wished for.
     """
-    scores, study, notes = source_scores(source)
+    everything, study, notes = source_scores(source)
     pool = None if study is None else study.pool_sizes
-    scores = _chosen(scores, wishes, study, source)
+    scores = _chosen(everything, wishes, study, source)
     now = wishes.annotated if wishes.annotated is not None or pool is None else pool[-1]
     try:
         curves = curves_from_scores(scores, n_annotated=now, pool=pool)
@@ -89,7 +91,8 @@ def read_source(source: Path, wishes: Wishes) -> Source:
         raise InputError(f"{source}: {error}") from error
     question = question_of(curves, Question() if study is None else study_question(study), wishes)
     metric = wishes.metric or ("dice" if study is None else study.settings.scores.curve_metrics[0])
-    return Source(scores, curves, deciding_curves(curves, metric), question, study, not_forecast(scores), notes)
+    deciding = deciding_curves(curves, metric)
+    return Source(everything, scores, curves, deciding, question, study, not_forecast(scores), notes)
 
 
 def source_scores(source: Path) -> tuple[pd.DataFrame, Study | None, list[str]]:

@@ -95,19 +95,40 @@ def read_scores(path: Path) -> pd.DataFrame:
     return noted_scores(path)[0]
 
 
+def read_many_scores(paths: Sequence[Path]) -> tuple[pd.DataFrame, list[int]]:
+    """Read and check scores CSVs as one table, in far less time than one by one; also gives the rows of each.
+
+    Raises:
+        InputError: As `read_scores`.
+    """
+    tables = [_unchecked(path)[0] for path in paths]
+    try:
+        together = validate_scores(pd.concat(tables, ignore_index=True))
+    except InputError:  # one by one: the message must name file and line
+        each = [validate_scores(table, source=str(path)) for table, path in zip(tables, paths, strict=True)]
+        together = pd.concat(each, ignore_index=True)
+    return together, [len(table) for table in tables]
+
+
 def noted_scores(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """Read and check a scores CSV; also says how it was read, where that is not obvious.
 
     Raises:
         InputError: As `read_scores`.
     """
+    table, notes = _unchecked(path)
+    words = [f"{path} was read with {', '.join(notes)}."] if notes else []
+    return validate_scores(table, source=str(path)), words
+
+
+def _unchecked(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The cells of a scores CSV as text, by the names that are known, and what is notable about the file."""
     found = table_text(path)
     table, notes = _by_known_names(_cells(found, path), path), list(found.notes)
     if found.separator != "," and _decimal_commas(table):
         table = table.assign(**{name: _with_points(table[name]) for name in MEASURED if name in table})
         notes.append("decimal commas")
-    words = [f"{path} was read with {', '.join(notes)}."] if notes else []
-    return validate_scores(table, source=str(path)), words
+    return table, notes
 
 
 def _by_known_names(table: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -91,10 +91,10 @@ def faults(results: Sequence[dict[str, Any]]) -> Iterator[str]:
 def loads(results: Sequence[dict[str, Any]]) -> Iterator[str]:
     """What large inputs take."""
     yield (
-        "## Loads\n\nSeconds of one processor core and peak memory. Growth: how many times as much the tenfold input "
-        "takes, without what the command takes to start; linear is 10."
+        "## Loads\n\nSeconds of one processor core and peak memory. Growth: how many times as much the fourfold input "
+        "takes, without what the command takes to start; linear is 4, and none where the larger takes less than twice the start."
     )
-    head = ["load", "command", "size", "s", "MB", "ten times: s", "MB", "growth of s", "of MB"]
+    head = ["load", "command", "size", "s", "MB", "four times: s", "MB", "growth of s", "of MB"]
     rows = [_load(one) for one in results]
     yield table(head, rows)
 
@@ -103,7 +103,8 @@ def _load(one: dict[str, Any]) -> Row:
     (_, small, _), (_, *seconds), (_, *megabytes) = (one[key] for key in ("sizes", "seconds", "megabytes"))
     taken = [number for pair in zip(seconds, megabytes, strict=True) for number in pair]
     name = f"`{one['command'].split()[0]}`"
-    return [one["load"], name, f"{small:,}", *taken, one["growth_seconds"], one["growth_megabytes"]]
+    growth = ("none" if one[f"growth_{what}"] is None else one[f"growth_{what}"] for what in ("seconds", "megabytes"))
+    return [one["load"], name, f"{small:,}", *taken, *growth]
 
 
 def mutants() -> Iterator[str]:
