@@ -92,7 +92,8 @@ def loads(results: Sequence[dict[str, Any]]) -> Iterator[str]:
     """What large inputs take."""
     yield (
         "## Loads\n\nSeconds of one processor core and peak memory. Growth: how many times as much the fourfold input "
-        "takes, without what the command takes to start; linear is 4, and none where the larger takes less than twice the start."
+        "takes, without what the command takes to start; linear is 4. None where even the larger takes less than twice "
+        "the start."
     )
     head = ["load", "command", "size", "s", "MB", "four times: s", "MB", "growth of s", "of MB"]
     rows = [_load(one) for one in results]
