@@ -25,6 +25,7 @@ import dicecast
 from dicecast.forecast import sampler
 from dicecast.forecast.families import NAMED
 from dicecast.forecast.prior import shipped_prior
+from dicecast.forecast.walkers import start_of
 
 STEPS = 300
 
@@ -53,7 +54,7 @@ def started(data: dicecast.Curve) -> tuple[sampler.Target, np.ndarray]:
     """The density and the walkers' start of the named model."""
     posterior = dicecast.quadrature(data, model=NAMED.name)
     target = sampler.Target.of(data, shipped_prior().only(NAMED.name)).near(posterior)
-    return target, sampler._start(target, posterior, np.random.default_rng(0))
+    return target, start_of(target, posterior, np.random.default_rng(0))
 
 
 def sample(target: sampler.Target, start: np.ndarray, *, vectorised: bool) -> None:

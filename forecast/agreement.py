@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import scipy  # its stats are loaded when first used
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from .errors import InputError
 from .types import FloatArray
@@ -138,7 +138,7 @@ def _with_limits(made: BlandAltman, level: float) -> BlandAltman:
     made = replace(made, lower=lower, upper=upper)
     if sd == 0:
         return replace(made, note="all differences are the same: no spread to judge the bias by")
-    t = float(stats.t.ppf((1 + level) / 2, n - 1)) * sd
+    t = float(scipy.stats.t.ppf((1 + level) / 2, n - 1)) * sd
     outer = t * math.sqrt(1 / n + NORMAL**2 / (2 * (n - 1)))
     return replace(
         made,
@@ -184,7 +184,7 @@ def volume_regression(reference: ArrayLike, predicted: ArrayLike, *, unit: str =
     if _constant(y):
         flat = "all predictions are the same: no R^2"
         return replace(empty, slope=0.0, intercept=float(y[0]), concordance=0.0, note=flat)
-    line = stats.linregress(x, y)
+    line = scipy.stats.linregress(x, y)
     apart = np.var(x) + np.var(y) + (x.mean() - y.mean()) ** 2
     return replace(
         empty,
@@ -230,7 +230,7 @@ def paired(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> PairedTest:
     if np.ptp(differences) == 0:
         said = "all differences are 0: p = 1 by ranks" if zeros else "all differences are the same"
         return PairedTest(n, mean, None, None, p, zeros, f"{said}, no t-test")
-    test = stats.ttest_1samp(differences, 0.0)
+    test = scipy.stats.ttest_1samp(differences, 0.0)
     ends = test.confidence_interval(level)
     interval = ConfidenceInterval(float(ends.low), float(ends.high), level)
     return PairedTest(n, mean, interval, float(test.pvalue), p, zeros, "")
@@ -241,8 +241,8 @@ def _signed_rank(differences: FloatArray) -> float:
     if len(differences) == 0:
         return 1.0
     if 2 ** min(len(differences), 60) > EXACT:
-        return float(stats.wilcoxon(differences).pvalue)
-    ranks = stats.rankdata(np.abs(differences))
+        return float(scipy.stats.wilcoxon(differences).pvalue)
+    ranks = scipy.stats.rankdata(np.abs(differences))
     signs = np.array(list(product((-1.0, 1.0), repeat=len(ranks))))
     return _two_sided(signs @ ranks, float(np.sign(differences) @ ranks))
 
@@ -276,7 +276,7 @@ def between_strata(a: ArrayLike, b: ArrayLike) -> StrataTest:
     made = StrataTest(n, m, medians[0], medians[1], None, None, None, "a stratum without cases: nothing to compare")
     if min(n, m) == 0:
         return made
-    ranks = stats.rankdata(np.concatenate([first, second]))
+    ranks = scipy.stats.rankdata(np.concatenate([first, second]))
     u = float(ranks[:n].sum() - n * (n + 1) / 2)
     note = ""
     if _constant(ranks):
@@ -285,7 +285,7 @@ def between_strata(a: ArrayLike, b: ArrayLike) -> StrataTest:
         p = _two_sided(np.array(list(combinations(ranks, n))).sum(axis=1), float(ranks[:n].sum()))
     else:
         exact = n * m <= EXACT_PAIRS and len(np.unique(ranks)) == n + m
-        p = float(stats.mannwhitneyu(first, second, method="exact" if exact else "asymptotic").pvalue)
+        p = float(scipy.stats.mannwhitneyu(first, second, method="exact" if exact else "asymptotic").pvalue)
     return replace(made, u=u, p=p, effect=u / (n * m), note=note)
 
 
@@ -309,10 +309,10 @@ def spearman(a: ArrayLike, b: ArrayLike) -> Spearman:
     x, y = _pair(a, b)
     if len(x) < FEWEST:
         return Spearman(len(x), None, None, f"{len(x)} case(s): a correlation needs {FEWEST}")
-    ranks = stats.rankdata(x), stats.rankdata(y)
+    ranks = scipy.stats.rankdata(x), scipy.stats.rankdata(y)
     if any(_constant(one) for one in ranks):
         return Spearman(len(x), None, None, "constant values have no correlation")
-    found = stats.spearmanr(x, y)
+    found = scipy.stats.spearmanr(x, y)
     p = float(found.pvalue)
     if math.factorial(min(len(x), 20)) <= EXACT:
         p = _two_sided(np.array(list(permutations(ranks[0]))) @ ranks[1], float(ranks[0] @ ranks[1]))

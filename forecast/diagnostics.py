@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from emcee.autocorr import integrated_time
 
 from .types import FloatArray
 
@@ -56,6 +55,8 @@ def assess(chains: list[FloatArray], acceptance: list[float]) -> tuple[Diagnosti
     Returns:
         The diagnostics, and the number of steps to discard as burn-in (5 autocorrelation times, at most half).
     """
+    from emcee.autocorr import integrated_time  # only where there are chains: it takes a while
+
     steps, walkers, _ = chains[0].shape
     with np.errstate(invalid="ignore"):  # a walker that never moved has no autocorrelation
         tau = max(float(np.max(integrated_time(chain, tol=0, quiet=True))) for chain in chains)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import lmfit
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import minimum_filter
@@ -200,6 +199,8 @@ def _linear(model: _Model, theta: FloatArray, through_origin: bool) -> tuple[Flo
 
 def _minimise(model: _Model, start: FloatArray, fixed: list[str]) -> Any:
     """One lmfit run with the analytic Jacobian over the parameters not named in `fixed`."""
+    import lmfit  # it brings scipy.stats and matplotlib: half a second that commands without a fit do not wait for
+
     params = lmfit.Parameters()
     names = ["DM", "share", *model.family.theta_names]
     for name, value, (low, high) in zip(names, start, model.bounds, strict=True):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+import scipy  # its stats are loaded when first used
 
 from .curve import Curve
 from .types import FloatArray, IntArray
@@ -60,7 +60,7 @@ def paired_difference(first: FloatArray, second: FloatArray, level: float, seed:
     means = differences[rng.integers(len(differences), size=(BOOTSTRAPS, len(differences)))].mean(axis=1)
     lo, hi = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     constant = bool(np.ptp(differences) < 1e-12)
-    p = None if constant else float(stats.ttest_1samp(differences, 0.0).pvalue)
+    p = None if constant else float(scipy.stats.ttest_1samp(differences, 0.0).pvalue)
     return PairedDifference(float(differences.mean()), float(lo), float(hi), level, p, None, len(differences))
 
 

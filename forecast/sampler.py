@@ -6,15 +6,13 @@ are left out. The noise
 SDs are summed over their grid inside the likelihood (`noise`). Walkers start at draws of the quadrature posterior, so
 little burn-in is needed.
 
-Sampler: emcee (Foreman-Mackey et al. 2013), moves by differential evolution and from draws of the quadrature.
+Sampler: emcee (Foreman-Mackey et al. 2013), see `walkers`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
-import emcee
 import numpy as np
 
 from . import diagnostics
@@ -22,7 +20,6 @@ from .curve import Curve
 from .diagnostics import Diagnostics
 from .errors import InputError
 from .families import FAMILIES, NAMED, Family
-from .kernels import BANDWIDTH, FREEDOM, product_of_t
 from .noise import NoiseGrid, noise_grid
 from .points import STEEPEST, Points, anchors_of
 from .posterior import Chain, Posterior
@@ -32,18 +29,10 @@ from .types import FloatArray
 
 ENSEMBLES = 2
 """Independent ensembles, each with its own start and seed; R-hat compares them."""
-WALKERS = 40
-"""Walkers per ensemble."""
 CHUNK = 150
 """Steps between looks at convergence."""
 MAX_STEPS = 6000
 """Steps after which sampling stops and the diagnostics say that it did not converge."""
-CENTRES = 200
-"""Draws about which walkers are proposed, by the kernels of `kernels`."""
-EVERY, WIDER = 4, 3.0
-"""One in so many of these kernels is so many times wider: it reaches the tails."""
-MIX = 0.9
-"""Share of steps that propose from them; the rest are steps by differential evolution."""
 LEAST_KAPPA = float(np.exp(-15.0))
 """Smallest log-slope kappa at N; the prior ends well above."""
 IRRELEVANT = 40.0
@@ -71,10 +60,12 @@ def sample_posterior(curve: Curve, seed: int = 0, *, model: str = NAMED.name, pr
     prior = (prior or shipped_prior()).only(model)
     if len({one.family.name for one in prior.families}) != 1:
         raise InputError(f"MCMC samples one family at a time, asked for {model!r}: name one of {', '.join(FAMILIES)}.")
+    from .walkers import walkers  # emcee takes a third of a second to import, and most commands do without
+
     started = quadrature(curve, seed, model=model, prior=prior)
     target = Target.of(curve, prior).near(started)
     children = np.random.SeedSequence(seed).spawn(ENSEMBLES)
-    samplers = [_sampler(target, started, child) for child in children]
+    samplers = [walkers(target, started, child) for child in children]
     steps = 0
     while True:
         for sampler in samplers:
@@ -215,64 +206,6 @@ class Target:
                 allowed = (error > 0) & (error < 1) & np.isfinite(share)
                 parts.append(np.where(allowed, points.log_prior() + np.log(share), -np.inf))
         return np.asarray(np.logaddexp.reduce(parts))
-
-
-class _FromDraws(emcee.moves.RedBlueMove):  # type: ignore[misc]
-    """Proposals from a kernel density about draws of the quadrature posterior, whatever the walker's place.
-
-    The factor keeps the target exact; it is the independence sampler of Tierney 1994.
-    """
-
-    def __init__(self, draws: FloatArray) -> None:
-        super().__init__()
-        self._scale = np.linalg.cholesky(np.cov(draws.T) + 1e-12 * np.eye(draws.shape[1]))
-        self._centres = self._white(draws)
-        width = BANDWIDTH * len(draws) ** (-1 / (draws.shape[1] + 4))
-        self._width = np.where(np.arange(len(draws)) % EVERY == 0, WIDER, 1.0) * width
-        self._height = self._width ** -float(draws.shape[1])
-
-    def get_proposal(
-        self, sample: FloatArray, complement: Any, random: np.random.RandomState
-    ) -> tuple[FloatArray, FloatArray]:
-        """New places and the log ratio of the proposal density, old over new (emcee's interface)."""
-        who = random.randint(len(self._centres), size=len(sample))
-        white = self._centres[who] + self._width[who, None] * random.standard_t(FREEDOM, size=sample.shape)
-        return white @ self._scale.T, self._log_density(self._white(sample)) - self._log_density(white)
-
-    def _white(self, points: FloatArray) -> FloatArray:
-        return np.asarray(np.linalg.solve(self._scale, points.T).T)
-
-    def _log_density(self, white: FloatArray) -> FloatArray:
-        kernels = product_of_t(white, self._centres, self._width)
-        return np.asarray(np.log((self._height * kernels).sum(axis=1)))
-
-
-class _Sampler(emcee.EnsembleSampler):  # type: ignore[misc]
-    """An emcee sampler that carries its seeded start."""
-
-    start: emcee.State
-
-
-def _sampler(target: Target, started: Posterior, seed: np.random.SeedSequence) -> _Sampler:
-    rng = np.random.default_rng(seed)
-    sampler = _Sampler(
-        WALKERS,
-        target.dimensions,
-        target.log_density,
-        vectorize=True,
-        moves=[(_FromDraws(target.pack(started)[:CENTRES]), MIX), (emcee.moves.DEMove(), 1 - MIX)],
-    )
-    sampler.log_prob_fn = target.log_density  # emcee's own wrapper prints a traceback at Ctrl-C
-    legacy = np.random.RandomState(rng.integers(2**32, dtype=np.uint64))
-    sampler.start = emcee.State(_start(target, started, rng), random_state=legacy.get_state())
-    return sampler
-
-
-def _start(target: Target, started: Posterior, rng: np.random.Generator) -> FloatArray:
-    """Walkers at draws of the quadrature posterior, each inside the prior."""
-    points = rng.permutation(np.unique(target.pack(started), axis=0))
-    allowed = points[np.isfinite(target.log_density(points))]
-    return np.asarray(allowed[np.arange(WALKERS) % len(allowed)])
 
 
 def _finish(

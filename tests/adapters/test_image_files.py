@@ -7,7 +7,6 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pytest
 
@@ -17,6 +16,7 @@ from dicecast.adapters.nnunet.dataset import read_dataset
 from dicecast.adapters.nnunet.image_files import check_nifti, states_orientation
 from dicecast.forecast.errors import InputError
 
+nibabel = pytest.importorskip("nibabel")
 pytestmark = pytest.mark.usefixtures("nnunet")
 
 

@@ -23,6 +23,7 @@ from dicecast.forecast.quadrature import quadrature
 from dicecast.forecast.sampler import Target, sample_posterior
 from dicecast.forecast.scores import validate_scores
 from dicecast.forecast.subsets import overlap
+from dicecast.forecast.walkers import WALKERS, start_of
 
 TRUTH = (0.85, 0.35, 0.03)
 PROBABILITIES = [0.05, 0.5, 0.95]
@@ -382,8 +383,8 @@ def test_walkers_start_inside_the_prior(name: str) -> None:
     ):
         started = quadrature(data, 0, model=name)
         target = Target.of(data, prior)
-        start = sampler_module._start(target, started, np.random.default_rng(0))
-        assert start.shape == (sampler_module.WALKERS, target.dimensions)
+        start = start_of(target, started, np.random.default_rng(0))
+        assert start.shape == (WALKERS, target.dimensions)
         assert np.all(np.isfinite(target.log_density(start)))
 
 

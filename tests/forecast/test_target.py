@@ -12,7 +12,8 @@ from dicecast.forecast.points import STEEPEST, from_prior
 from dicecast.forecast.posterior import Posterior
 from dicecast.forecast.prior import shipped_prior
 from dicecast.forecast.quadrature import quadrature
-from dicecast.forecast.sampler import EVERY, MIX, WALKERS, WIDER, Target, _FromDraws, _sampler, _start
+from dicecast.forecast.sampler import Target
+from dicecast.forecast.walkers import EVERY, MIX, WALKERS, WIDER, FromDraws, start_of, walkers
 
 N, DRAW = np.repeat([10, 20, 40, 80], 2), np.tile([0, 1], 4)
 Y = np.array([0.5, 0.52, 0.6, 0.61, 0.66, 0.67, 0.7, 0.69])
@@ -113,7 +114,7 @@ def test_noises_that_matter_nowhere_near_are_left_out(started: dict[str, Posteri
 def test_proposals_have_the_density_they_claim() -> None:
     rng = np.random.default_rng(2)
     draws = rng.multivariate_normal([0, 1], [[1.0, 0.6], [0.6, 2.0]], size=300)
-    move = _FromDraws(draws)
+    move = FromDraws(draws)
     old = rng.multivariate_normal([0, 1], [[1.0, 0.6], [0.6, 2.0]], size=2000)
     new, ratio = move.get_proposal(old, None, np.random.RandomState(3))
 
@@ -132,10 +133,10 @@ def test_proposals_have_the_density_they_claim() -> None:
 
 def test_walkers_start_inside_the_prior_and_by_their_seed(started: dict[str, Posterior]) -> None:
     made = target("exponential")
-    start = _start(made, started["exponential"], np.random.default_rng(1))
+    start = start_of(made, started["exponential"], np.random.default_rng(1))
     assert start.shape == (WALKERS, 3) and np.isfinite(made.log_density(start)).all()
     assert len(np.unique(start, axis=0)) == WALKERS
-    one, same, other = (_sampler(made, started["exponential"], np.random.SeedSequence(seed)) for seed in (1, 1, 2))
+    one, same, other = (walkers(made, started["exponential"], np.random.SeedSequence(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one.start.coords, same.start.coords)
     assert not np.array_equal(one.start.coords, other.start.coords)
     states = [made.start.random_state[1] for made in (one, same, other)]
