@@ -45,8 +45,10 @@ def explained() -> dict[tuple[str, str], str]:
 def summary(counts: dict[str, int], results: list[dict[str, Any]]) -> str:
     """A table of the modules, then the survivors."""
     tried: dict[str, list[bool]] = defaultdict(list)
+    before: dict[str, list[bool]] = defaultdict(list)
     for one in results:
         tried[one["mutant"]["module"]].append(one["outcome"] != "survived")
+        before[one["mutant"]["module"]].append(one.get("before", one["outcome"]) != "survived")
     rows = ["module                 mutants  tried  killed  share  95 % interval"]
     for name, killed in sorted(tried.items()):
         lo, hi = wilson(sum(killed), len(killed))
@@ -57,6 +59,9 @@ def summary(counts: dict[str, int], results: list[dict[str, Any]]) -> str:
     if tried:
         share, lo, hi = in_all(counts, tried)
         rows.append(f"in all: {share:.1%} killed ({lo:.1%} to {hi:.1%}), each module weighed by its mutants")
+    if before != tried:
+        share, lo, hi = in_all(counts, before)
+        rows.append(f"before tests were written for survivors of this draw: {share:.1%} ({lo:.1%} to {hi:.1%})")
     known = explained()
     for one in results:
         if one["outcome"] == "survived":
