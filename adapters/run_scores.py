@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..forecast.annotators import AnnotatorCeiling, inter_annotator
 from ..forecast.errors import InputError
-from ..forecast.scores import CROSS_VALIDATION, DICE_LIKE, TEST, TEXT_DEFAULTS, validate_scores
+from ..forecast.scores import CROSS_VALIDATION, DICE_LIKE, TEST, TEXT_DEFAULTS
 from ..forecast.strata import strata_of, with_strata
 from ..forecast.stratification import stratification
 from .files import json_holds, write_json
@@ -64,7 +64,7 @@ def study_scores(study: Study) -> pd.DataFrame:
     runs = completed_runs(study)
     if not runs:
         raise InputError(f"{study.folder}: no pilot run is complete yet. Start them with: dicecast run {study.folder}")
-    scores = validate_scores(scores_of(study, *runs), source=str(study.folder / "runs"))
+    scores = scores_of(study, *runs)
     for arm_name, rows in scores.groupby("arm"):
         if rows["protocol"].nunique() > 1:
             raise InputError(

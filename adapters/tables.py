@@ -104,7 +104,7 @@ def read_many_scores(paths: Sequence[Path]) -> tuple[pd.DataFrame, list[int]]:
     tables = [_unchecked(path)[0] for path in paths]
     try:
         together = validate_scores(pd.concat(tables, ignore_index=True))
-    except InputError:  # one by one: the message must name file and line
+    except InputError:  # one by one: the message must name file and line, and files that clash may be sound themselves
         each = [validate_scores(table, source=str(path)) for table, path in zip(tables, paths, strict=True)]
         together = pd.concat(each, ignore_index=True)
     return together, [len(table) for table in tables]

@@ -64,6 +64,8 @@ class Curve:
             raise ValueError("a curve needs equally many sizes, draws and scores, at least one")
         if np.any(np.diff(self.n) < 0) or self.n[0] < 1:
             raise ValueError("sizes must be >= 1 and sorted")
+        if len(np.unique(np.stack([self.n, self.draw]), axis=1).T) < len(self.n):
+            raise ValueError("a draw must have at most one run at a size")
         if not np.all(np.isfinite(self.y)):
             raise ValueError("scores must be finite")
 

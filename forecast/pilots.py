@@ -68,8 +68,8 @@ def expected_left(posterior: Posterior, n_max: int, sizes: Sequence[int], draws:
     if before <= 0:
         return 1.0
     tau0, tau1, misfit = posterior.noise_rms
-    n, r = np.array(sizes, dtype=float), np.array(draws, dtype=float)
-    variance = tau0**2 / r + tau1**2 * shared_by(r, n, posterior.curve.pool[-1]) + misfit**2
+    n, r = np.array(sizes), np.array(draws)
+    variance = tau0**2 / r + tau1**2 * shared_by(r, n, posterior.curve.pool) + misfit**2
     inner = every[:-1, :-1] + np.diag(variance)
     explained = float(every[-1, :-1] @ np.linalg.solve(inner, every[:-1, -1]))
     return float(np.sqrt(max(before - explained, 0.0) / before))

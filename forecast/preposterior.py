@@ -31,8 +31,9 @@ def cost_after_pilots(posterior: Posterior, outlook: Outlook, prices: Prices, mo
         pilots: Draws at one size.
     """
     size, draws = pilots.sizes[0], pilots.draws[0]
+    shared = float(shared_by(np.array([draws]), np.array([size]), posterior.curve.pool).item())
     tau0, tau1, misfit = posterior.noise.T
-    variance = tau0**2 / draws + tau1**2 * shared_by(draws, size, posterior.curve.pool[-1]) + misfit**2 + 1e-12
+    variance = tau0**2 / draws + tau1**2 * shared + misfit**2 + 1e-12
     expected = posterior.scores(size)
     even = (np.arange(IMAGINED) + 0.5) / IMAGINED
     truths = np.argsort(expected)[(even * len(expected)).astype(int)]

@@ -50,7 +50,7 @@ class PromiseOutcome:
 
 def promise_at(posterior: Posterior, n: int, draws: int, level: float) -> Promise:
     """The mean score over `draws` pilots at n cases, all drawn from the pool there will be then."""
-    shared = float(shared_by(draws, n, posterior.curve.pool[-1]))
+    shared = float(shared_by(np.array([draws]), np.array([n]), posterior.curve.pool).item())
     _, runs = with_noise(posterior, posterior.scores(n), n, draws, shared)
     return Promise(n, draws, Interval.of(runs, level))
 

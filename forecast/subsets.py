@@ -40,15 +40,28 @@ def between_draws(n: IntArray, pool: Sequence[int]) -> FloatArray:
     Each draw is a random ordering of round 0's pool followed by shuffled later batches, so two draws of all of a batch
     share all of it.
     """
-    edges = np.array([0, *sorted(set(pool))])
-    batch = np.diff(edges)
-    taken = np.clip(n[:, None] - edges[None, :-1], 0, batch)
+    taken, batch = _taken(n, pool)
     return np.asarray((taken / batch) @ taken.T / (n[:, None] * n[None, :]))
 
 
-def shared_by(draws: FloatArray | float, n: FloatArray | float, pool: float) -> FloatArray | float:
-    """Variance of the mean of draws of size n from one pool, per unit tau1^2: a pair of them shares 1 / pool."""
-    return (1 / n + (draws - 1) / np.maximum(pool, n)) / draws
+def shared_by(draws: IntArray, n: IntArray, pool: Sequence[int]) -> FloatArray:
+    """Variance of the mean of draws of size n, per unit tau1^2, shape [sizes].
+
+    Args:
+        draws: Draws at each size, shape [sizes].
+        n: Sizes; of one past the pool, as it will be when the pool has that size, shape [sizes].
+        pool: Size of the pool after each round.
+    """
+    taken, batch = _taken(n, pool)
+    pair = np.where(n > max(pool), 1 / n, (taken**2 / batch).sum(axis=1) / n.astype(float) ** 2)
+    return np.asarray((1 / n + (draws - 1) * pair) / draws)
+
+
+def _taken(n: IntArray, pool: Sequence[int]) -> tuple[FloatArray, FloatArray]:
+    """Cases that a draw of each size takes from every batch, shape [sizes, batches], and how many these have."""
+    edges = np.array([0, *sorted(set(pool))], dtype=float)
+    batch = np.diff(edges)
+    return np.clip(n[:, None] - edges[None, :-1], 0, batch), batch
 
 
 def alike_draws(curve: Curve) -> list[IntArray]:
@@ -67,6 +80,4 @@ def _places(curve: Curve) -> IntArray:
     draws, row = np.unique(curve.draw, return_inverse=True)
     places = np.full((len(draws), len(curve.sizes)), -1)
     places[row, np.searchsorted(curve.sizes, curve.n)] = np.arange(len(curve.n))
-    if np.sum(places >= 0) < len(curve.n):
-        raise ValueError(f"curve {curve.name}: every draw must have one run at a size, found more")
     return places

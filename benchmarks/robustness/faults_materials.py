@@ -22,6 +22,7 @@ def import_everything() -> None:
     import matplotlib.backends.backend_svg  # noqa: F401
 
     import dicecast.adapters
+    import dicecast.forecast.walkers
 
     for found in pkgutil.walk_packages(dicecast.adapters.__path__, "dicecast.adapters."):
         importlib.import_module(found.name)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dicecast.benchmarks.robustness.faults_materials import Bench
-from dicecast.benchmarks.robustness.faults_trial import Command, Trial, executed, files_of, judge, repeated
+from dicecast.benchmarks.robustness.faults_trial import SPOILT, Command, Trial, executed, files_of, judge, repeated
 from dicecast.benchmarks.robustness.faults_worker import SITE, VARIABLE
 from dicecast.tests.tiny_study import results
 
@@ -60,7 +60,8 @@ def _tried(
     ended = executed(command.words, folder, environment={"PYTHONPATH": str(site), VARIABLE: asked, "COLUMNS": "200"})
     trial = Trial("training", "run", f"{fault}{', every time' * always}", 0, "")
     after = files_of(folder)
-    judge(trial, ended, was, after, after, codes=codes)
+    kept = {name: data for name, data in was.items() if name.endswith(SCORES)}
+    judge(trial, ended, was, after, {**after, **kept}, codes=codes)
     if not marker.exists():
         trial.spoilt.append("the fault was not met")
     if ended.code and not ("n6" in ended.errors and words in " ".join(ended.errors.split())):
@@ -70,10 +71,11 @@ def _tried(
     if any(number < 0 for number in _seconds(folder)):
         trial.spoilt.append("a negative duration")
     again = executed(command.words, folder)
-    repeated(trial, again, {}, {})
+    found = files_of(folder)
+    repeated(trial, again, {name: found.get(name, b"") for name in kept}, kept)
     if again.code == 0 and results(folder / "study") != wanted:
         trial.spoilt.append("again: scores or losses differ")
-    trial.outcome = "SPOILT" if trial.spoilt else trial.outcome
+    trial.outcome = SPOILT if trial.spoilt else trial.outcome
     return trial
 
 

@@ -69,7 +69,7 @@ def _gpu_memory(spec: Any) -> None:
 
 
 def _address_space(spec: Any) -> None:
-    """A real limit, a little above what the process has now."""
+    """A real limit: what the process has now."""
 
     def limit(trainer: Any) -> None:
         pages = int(Path("/proc/self/statm").read_text().split()[0])

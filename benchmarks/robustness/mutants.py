@@ -42,7 +42,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the sample (0)")
     parser.add_argument("--modules", nargs="*", default=[], help="names such as curve; by default all of forecast/")
     parser.add_argument("--tests", nargs="*", default=TESTS, help="files to try them on, by default all quick ones")
-    parser.add_argument("--again", action="store_true", help="try the survivors among the results again, on tests written since")
+    parser.add_argument("--again", action="store_true", help="try the survivors again, on tests written since")
     parser.add_argument("--reach", type=Path, help="folder that keeps what tests reach, for a next time")
     parser.add_argument("-o", "--out", type=Path, default=Path("mutants.json"), help="results (mutants.json)")
     return parser.parse_args()
@@ -103,17 +103,18 @@ def main() -> None:
             learn_reach(tree, place, asked.tests)
         reach = warm(tree, Reach.read(place))
         counts, mutants = work(tree, asked)
-        results = [one for one in read(asked.out) if not (asked.again and one["outcome"] == "survived")]
-        tried = {tuple(one["mutant"].values()) for one in results}
+        results = {tuple(one["mutant"].values()): one for one in read(asked.out)}
         for mutant in mutants:
-            if tuple(asdict(mutant).values()) in tried:
+            key = tuple(asdict(mutant).values())
+            if key in results and not asked.again:
                 continue
             before = {"before": "survived"} if asked.again else {}
-            results.append({**try_out(tree, mutant, reach, asked.seconds), **before})
-            outcome, seconds = results[-1]["outcome"], results[-1]["seconds"]
+            results[key] = {**try_out(tree, mutant, reach, asked.seconds), **before}
+            outcome, seconds = results[key]["outcome"], results[key]["seconds"]
             print(outcome, seconds, mutant.module, mutant.line, mutant.operator, flush=True)
-            asked.out.write_text(json.dumps({"counts": counts, "mutants": results}, indent=1), encoding="utf-8")
-    print(summary(counts, results))
+            found = {"counts": counts, "mutants": list(results.values())}
+            asked.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    print(summary(counts, list(results.values())))
 
 
 if __name__ == "__main__":

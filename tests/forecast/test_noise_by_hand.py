@@ -18,7 +18,7 @@ from dicecast.forecast.noise import (
     mean_covariance,
     noise_grid,
 )
-from dicecast.forecast.subsets import alike_draws, overlap, shared_by
+from dicecast.forecast.subsets import alike_draws, mean_overlap, overlap, shared_by
 
 N, DRAW = np.array([10, 10, 20, 40, 40]), np.array([0, 1, 0, 0, 1])
 Y = np.array([0.50, 0.52, 0.60, 0.66, 0.65])
@@ -46,10 +46,18 @@ def test_draws_share_cases_within_and_between() -> None:
     np.testing.assert_allclose(whole[0, 1], 10 * 10 / 40 / 100)
 
 
+def shared(draws: int, n: int, *pool: int) -> float:
+    return float(shared_by(np.array([draws]), np.array([n]), pool)[0])
+
+
 def test_the_mean_of_draws_shares_the_pool() -> None:
-    assert shared_by(1, 10, 40) == pytest.approx(0.1)
-    assert shared_by(3, 10, 40) == pytest.approx((0.1 + 2 / 40) / 3)
-    assert shared_by(3, 80, 40) == pytest.approx(1 / 80)  # a pool is never smaller than its draws
+    assert shared(1, 10, 40) == pytest.approx(0.1)
+    assert shared(3, 10, 40) == pytest.approx((0.1 + 2 / 40) / 3)
+    assert shared(3, 80, 40) == pytest.approx((1 / 80 + 2 * (40 / 80**2 + 40 / 80**2)) / 3)  # all of both batches
+    assert shared(4, 20, 20, 200) == pytest.approx(1 / 20)  # the first batch again, whatever came later
+    n, draw = np.repeat([10, 20, 30, 40], 3), np.tile([0, 1, 2], 4)
+    data = curve(n=n, draw=draw, y=np.full(12, 0.5), pool=(20, 40))
+    np.testing.assert_allclose(shared_by(data.draws, data.sizes, data.pool), mean_overlap(data).diagonal())
 
 
 def test_draws_alike_are_found_by_their_sizes() -> None:
@@ -59,9 +67,8 @@ def test_draws_alike_are_found_by_their_sizes() -> None:
         (10, 20): [[0, 0], [7, 7]],
         (10, 40): [[1, 1]],
     }
-    twice = curve(n=np.array([10, 10]), draw=np.array([3, 3]), y=np.array([0.5, 0.6]))
     with pytest.raises(ValueError, match="one run at a size"):
-        alike_draws(twice)
+        curve(n=np.array([10, 10]), draw=np.array([3, 3]), y=np.array([0.5, 0.6]))
 
 
 def test_means_have_the_covariance_of_their_runs() -> None:
