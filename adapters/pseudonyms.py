@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import re
 import secrets
 from collections.abc import Iterable, Mapping
@@ -95,12 +96,19 @@ def refuse_revealing(text: str, names: Mapping[str, str], what: str) -> None:
         what: The text, in words.
 
     Raises:
-        InputError: Ids of at least four letters are in it, other than such as are pseudonyms themselves.
+        InputError: Ids of at least four letters are in it, in capitals or not, by themselves or as a part of a name
+            such as id_fine, other than such as are pseudonyms themselves.
     """
+    plain = html.unescape(re.sub(r"\\u([0-9a-fA-F]{4})", lambda code: chr(int(code[1], 16)), text)).casefold()
     telling = {case for case in names if len(case) >= TELLING} - set(names.values())
-    found = [case for case in telling if case in text and renamed(text, {case: ""}) != text]
+    found = [case for case in telling if case.casefold() in plain and re.search(_alone(case.casefold()), plain)]
     if found:
         raise InputError(
             f"{what} still names {len(found)} case(s), such as {sorted(found)[0]!r}, in a title or in the name of an "
             "arm, structure, test set or stratum. Choose other names; the page was not written."
         )
+
+
+def _alone(case: str) -> str:
+    """Pattern of an id that is no part of a longer word; an underscore ends a word."""
+    return rf"(?<![^\W_]){re.escape(case)}(?![^\W_])"

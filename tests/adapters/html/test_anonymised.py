@@ -119,3 +119,21 @@ def test_ids_are_found_as_words() -> None:
     refuse_revealing("case_100 and ab", names, "the page")
     with pytest.raises(InputError, match="still names 1 case"):
         refuse_revealing("of case_1.nii.gz", names, "the page")
+
+
+@pytest.mark.parametrize(
+    ("case", "text"),
+    [
+        ("patient0007", "the arm patient0007_fine"),
+        ("O'Neil&Co", "<b>O&#39;Neil&amp;Co</b>"),
+        ("Müller01", r'{"name": "M\u00fcller01"}'),
+        ("Patient0007", "of PATIENT0007"),
+    ],
+)
+def test_an_id_is_found_however_it_is_written(case: str, text: str) -> None:
+    with pytest.raises(InputError, match="still names 1 case"):
+        refuse_revealing(text, {case: "case 1"}, "the page")
+
+
+def test_an_id_within_a_longer_word_is_none() -> None:
+    refuse_revealing("patient00071 and xpatient0007", {"patient0007": "case 1"}, "the page")
