@@ -44,13 +44,13 @@ draws = 1
 [scores]
 metrics = ["dice"]
 """
-HARDLY = 1.0
-"""Share of what the start takes below which there is no growth to tell."""
 ARM = """
 [[arm]]
 name = "{name}"
 configuration = "2d"
 """
+HARDLY = 1.0
+"""Share of what the start takes below which there is no growth to tell."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,13 @@ def many_rows(folder: Path, rows: int) -> None:
     """Two arms of five sizes and two draws, on as many test cases as it takes."""
     runs = [(arm, n, draw) for arm in ("2d", "3d") for n in SIZES for draw in range(2)]
     table(runs, max(1, rows // len(runs))).to_csv(folder / "scores.csv", index=False)
+
+
+def many_draws(folder: Path, runs: int) -> None:
+    """One curve of five sizes and ever more draws, one score each."""
+    table([("2d", n, draw) for n in SIZES for draw in range(runs // len(SIZES))], 1).to_csv(
+        folder / "scores.csv", index=False
+    )
 
 
 def many_curves(folder: Path, curves: int) -> None:
@@ -139,6 +146,12 @@ LOADS = (
         many_rows,
         (("forecast", "scores.csv", "--quick", "--jobs", "1"), ("recommend", "scores.csv")),
     ),
+    Load(
+        "runs of a curve",
+        200_000,
+        many_draws,
+        (("forecast", "scores.csv", "--quick", "--jobs", "1"), ("recommend", "scores.csv")),
+    ),
     Load("curves of a scores table", 10_000, many_curves, (("forecast", "scores.csv", "--quick", "--jobs", "1"),)),
     Load(
         "runs of a study",
@@ -181,6 +194,8 @@ def measured(load: Load, share: float) -> list[dict[str, Any]]:
             making = get_context("spawn").Process(target=load.make, args=(Path(made), size))
             making.start()
             making.join()
+            if making.exitcode:
+                raise SystemExit(f"{load.name}: could not be made")
             for words in load.commands:
                 found[words].append(one := taken(words, Path(made)))
                 done = f"{load.name}, {size}: {words[0]} {one.seconds:.2f} s, {one.megabytes:.0f} MB"
