@@ -9,6 +9,7 @@ import pytest
 
 from dicecast.forecast.arms import ArmCost, sizes_between, span_of
 from dicecast.forecast.comparison import _difference
+from dicecast.forecast.costs import MOST
 from dicecast.forecast.equal_performance import (
     POINTS,
     Crossing,
@@ -38,6 +39,12 @@ def test_cases_for_the_same_score_are_found_draw_by_draw() -> None:
     assert (found.saved.floor, found.saved.horizon) == pytest.approx((1 - 160 / 50, 1 - 10 / 50))
 
 
+def test_the_horizon_itself_is_not_beyond_it() -> None:
+    one, other = arm("one", [0.75], [0.0]), arm("other", [1.0], [32.0], sizes=(8, 16, 32), annotated=32)
+    assert other.cases_for(one.scores(50)).tolist() == [other.horizon] == [128]
+    assert equal_performance(one, other, 50, 0.9).p_beyond == 0
+
+
 @pytest.mark.parametrize(("n", "known"), [(9, False), (10, True), (160, True), (161, False)])
 def test_fewer_is_told_where_the_second_arm_can_speak(n: int, known: bool) -> None:
     assert (equal_performance(FLAT, STEEP, n, 0.9).p_fewer is not None) == known
@@ -62,6 +69,9 @@ def test_curves_cross_where_they_do() -> None:
     assert (turned.p_first, turned.p_second, turned.p_first_overtakes) == (0.25, 0.25, 0.5)
     assert turned.n is not None and turned.n.median == pytest.approx(30, rel=1e-3)
     assert crossing(FLAT, arm("low", [0.6], [0.0]), 0.9).n is None
+    last = crossing(arm("flat", [0.7], [0.0]), arm("late", [0.8], [15.99]), 0.9)  # crosses at 159.9 of 160
+    assert (last.p_second_overtakes, last.p_first_overtakes) == (1, 0)
+    assert last.n is not None and last.n.median == pytest.approx(159.9, abs=0.01)
 
 
 def equal(median: float, lo: float, hi: float) -> EqualPerformance:
@@ -129,6 +139,8 @@ def test_arms_speak_of_what_all_of_them_can() -> None:
     np.testing.assert_allclose(sizes_between([FLAT, other], 3), [10, np.sqrt(1200), 120])
     with pytest.raises(ValueError, match="no size is both >= 200 and <= 120"):
         sizes_between([other, late], 3)
+    edge = arm("edge", [0.8], [1.0], sizes=(160, 320, 640), annotated=640)
+    assert sizes_between([FLAT, edge], 2).tolist() == [160, 160]  # one size is enough
     assert now_of([FLAT, other]) == 30
     assert now_of([FLAT, late]) == 160  # `late` cannot speak of 50, `flat` not past 160
     assert usual_sizes([FLAT, other], Question()) == (30, 60, 120)
@@ -176,6 +188,9 @@ def test_money_buys_cases_after_the_training() -> None:
     poor = ranked_for([FLAT, STEEP], COSTS, 9, 0.9)
     assert poor.sizes == (0, 51) and poor.scores[0] is None and poor.p_best == pytest.approx((0, 1))
     assert ranked_for([FLAT, STEEP], COSTS, 10, 0.9).sizes == (50, 52)
+    far = arm("flat", [0.7] * 4, [0.0] * 4, annotated=500)  # more than it can speak of, but what is not trained is not
+    assert ranked_for([far, STEEP], COSTS, 9, 0.9).beyond == (False, False)
+    assert ranked_for([far, STEEP], COSTS, 10, 0.9).beyond == (True, False)
 
 
 def test_usual_amounts_bring_the_dearest_arm_to_the_usual_sizes() -> None:
@@ -189,3 +204,4 @@ def test_usual_amounts_bring_the_dearest_arm_to_the_usual_sizes() -> None:
 def test_impossible_costs_of_an_arm_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match="finite, found"):
         ArmCost(**wrong)
+    assert ArmCost(MOST, MOST).per_run == MOST

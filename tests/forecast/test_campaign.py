@@ -84,6 +84,7 @@ def test_a_campaign_survives_being_written_down() -> None:
     assert again == campaign
     assert again.to_json() == campaign.to_json()
     assert hash(again) == hash(campaign)
+    assert again != campaign.tell(pilots(LATER)) and again != campaign.to_json()
     assert again.recommend().document() == campaign.recommend().document()
 
 
@@ -115,6 +116,13 @@ def test_the_budget_is_spent_by_what_was_annotated() -> None:
 def test_the_deadline_ends_a_campaign() -> None:
     campaign = Campaign(n_max=640, deadline_rounds=1).tell(pilots(FIRST)).tell(pilots(LATER))
     assert campaign.recommend().code == "stop_budget"
+    none = Campaign(n_max=640, deadline_rounds=0).tell(pilots(FIRST))
+    assert none.recommend().code == "stop_budget"
+
+
+def test_the_forecast_of_a_campaign_looks_as_far_as_there_are_cases() -> None:
+    last = Campaign(n_max=41).tell(pilots(FIRST)).recommend().evidence["p_gain_below_eps"]
+    assert last > 0.9  # one case more adds little, those up to the horizon of the pilots much
 
 
 @pytest.mark.parametrize(

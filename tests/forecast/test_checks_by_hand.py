@@ -64,6 +64,13 @@ def test_a_dip_is_judged_by_the_noise_and_named_by_its_sizes() -> None:
     assert later.dip == (10, 80)
 
 
+def test_noise_makes_no_dip_where_the_curve_rises_far_more() -> None:
+    rising = arm("arm", [0.8] * DRAWS, [4.0] * DRAWS).expected  # 0.4, 0.6, 0.7, 0.75
+    noise = np.tile([0.01, 0.0, 0.0], (DRAWS, 1))
+    found = predictive_check(replace(rising, curve=scores([0.4, 0.6, 0.7, 0.69]), noise=noise))
+    assert found.dip == (40, 80) and found.p_dip == 0
+
+
 def test_scores_that_rise_have_no_dip() -> None:
     found = predictive_check(posterior([0.68, 0.69, 0.71, 0.72], tau0=0.01))
     assert (found.dip, found.p_dip) == (None, 1.0)

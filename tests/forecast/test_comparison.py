@@ -100,6 +100,22 @@ def test_what_other_draws_would_do_is_said_beside_the_test_cases() -> None:
     assert compare_sizes(curves(single)[0], 0.9, 0)[0].draw_sd is None
 
 
+def test_a_size_drawn_once_has_the_spread_of_the_others() -> None:
+    scores = {10: (0.5, 0.52, 0.57), 20: (0.6, 0.64), 40: (0.7,)}
+    rows = [
+        {"n_cases": n, "draw": draw, "case": case, "score": score + more}
+        for n, drawn in scores.items()
+        for draw, score in enumerate(drawn)
+        for case, more in (("a", 0.1), ("b", -0.1))
+    ]
+    (curve,) = curves(rows)
+    first, second = np.var(scores[10], ddof=1), np.var(scores[20], ddof=1)
+    pooled = (2 * first + second) / 3
+    found = [one.draw_sd for one in compare_sizes(curve, 0.9, 0)]
+    assert found == pytest.approx([np.sqrt(first / 3 + pooled), np.sqrt(second / 2 + pooled)])
+    assert compare_sizes(curves([row for row in rows if row["case"] == "a"])[0], 0.9, 0) == ()  # one case is no pair
+
+
 def test_the_clearly_better_arm_is_run() -> None:
     (found,) = compare_curves(curves(arm("2d", 0.75, 0.4, 0.03), arm("3d", 0.88, 0.45, 0.03, seed=1)), Question())
     assert found.arm == "3d"

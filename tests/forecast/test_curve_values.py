@@ -138,7 +138,11 @@ def test_nothing_dice_like_is_refused_with_what_there_is() -> None:
 def test_what_was_not_forecast_is_named() -> None:
     empty = table(structure="cyst", score=np.nan)
     held_out = table(test_set="cross-validation", structure="cyst", score=np.nan)
-    found = not_forecast(pd.concat([table(), empty, held_out, table(metric="hd95", score=3.0)]))
+    one_protocol = empty.assign(protocol="mirroring")  # is no part of the name
+    fold = "".join(["cross-", "validation"])  # the same letters, another object
+    folds = table(test_set=fold, structure="tumour")
+    folds.loc[folds["case"] == folds["draw"].map({0: "a", 1: "b"}), "score"] = np.nan  # each run held out its own
+    found = not_forecast(pd.concat([table(), one_protocol, held_out, folds, table(metric="hd95", score=3.0)]))
     assert found == [
         "hd95: not Dice-like",
         "default/cyst/dice/test/all: no test case has a score at every run (is the structure in the test set?)",

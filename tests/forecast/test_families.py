@@ -159,3 +159,9 @@ def test_the_error_of_the_fitted_score_matches_the_spread_over_repetitions(name:
 
 def noisy(family: Family, theta: tuple[float, ...], rng: np.random.Generator, sd: float = 0.002) -> Curve:
     return curve_of(exact(family, theta).y + sd * rng.standard_normal(len(SIZES)))
+
+
+def test_a_rate_is_looked_for_from_the_last_size_to_the_first() -> None:
+    sizes = np.array([5, 10, 50])
+    assert FAMILIES["exponential"].bounds(sizes)[0] == pytest.approx((2e-6, 20))
+    assert FAMILIES["stretched-exponential"].bounds(sizes)[0] == pytest.approx((2e-8, 200))

@@ -1,11 +1,12 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from dicecast.forecast.curve import Curve
 from dicecast.forecast.families import EXPONENTIAL, FAMILIES
-from dicecast.forecast.fit import LeastSquaresFit, _Model, least_squares
+from dicecast.forecast.fit import LeastSquaresFit, _linear, _Model, least_squares
 
 
 def curve_of(n: list[int], y: list[float] | np.ndarray) -> Curve:
@@ -136,6 +137,20 @@ def test_the_size_for_a_score_inverts_the_curve() -> None:
     assert EXPONENTIAL.score(size, 0.85, 0.5, 0.012) == pytest.approx(0.7)
     assert EXPONENTIAL.size_for_score(0.9, 0.85, 0.5, 0.012) == np.inf
     assert EXPONENTIAL.size_for_score(0.2, 0.85, 0.5, 0.012) == 0
+
+
+def test_a_plateau_that_no_size_reaches_still_has_a_score() -> None:
+    fit = least_squares(curve_of([5, 10, 20, 40], [0.5, 0.6, 0.66, 0.7]), FAMILIES["power-law"])
+    size, score = replace(fit, values=np.array([0.9, 0.5, 1e-3])).plateau(0.01)  # 50^1000 cases
+    assert size == np.inf and score == pytest.approx(0.89)
+
+
+def test_the_best_ceiling_and_start_of_the_true_rate_are_the_true_ones() -> None:
+    sizes = [5, 10, 20, 40]
+    model = _Model(curve_of(sizes, exponential(sizes, 0.85, 0.34, 0.012)), EXPONENTIAL)
+    found, cost = _linear(model, np.array([[0.012], [0.5]]), through_origin=False)
+    np.testing.assert_allclose(found[0], [0.85, 0.4, 0.012])
+    assert cost[0] == pytest.approx(0, abs=1e-20) and cost[1] > 1e-4
 
 
 def numeric(function: Callable[[np.ndarray], np.ndarray], at: np.ndarray) -> np.ndarray:

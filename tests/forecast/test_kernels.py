@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from dicecast.forecast.curve import averaged_curve
-from dicecast.forecast.kernels import EACH, FLOOR, FREEDOM, LOG_T, Kernels, product_of_t, resample
+from dicecast.forecast.kernels import EACH, FLOOR, FREEDOM, LOG_T, Kernels, _free, _places, product_of_t, resample
 from dicecast.forecast.points import Points, from_prior
 from dicecast.forecast.prior import AVERAGE, shipped_prior
 
@@ -84,3 +84,19 @@ def test_centres_follow_the_weights_but_no_single_point_takes_all() -> None:
     centres = kernels.centres.share[:EACH]
     assert centres.min() >= points.share[heavy].min()
     assert len(np.unique(centres)) > EACH // 2
+
+
+def test_the_density_is_a_mixture_of_students_t_in_every_component() -> None:
+    points = some_points(400)
+    kernels = Kernels.about(points, np.zeros(len(points)), np.random.default_rng(6))
+    found, places = kernels.log_density(points), _places(points)
+    centres = _places(kernels.centres).reshape(-1, EACH, 3)
+    for component, free in enumerate(_free(points)):
+        mine, inverse = points.members(component), np.linalg.inv(kernels.scale[component])
+        there, about = places[mine] @ inverse.T, centres[component] @ inverse.T
+        density = np.ones((len(mine), EACH))
+        for axis in np.flatnonzero(free):
+            density *= stats.t.pdf(there[:, [axis]], FREEDOM, about[:, axis]) * inverse[axis, axis]
+        share = points.share[mine]
+        expected = kernels.chance[component] * density.mean(axis=1) / (share * (1 - share))
+        np.testing.assert_allclose(np.exp(found[mine]), expected)

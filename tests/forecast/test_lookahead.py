@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from dicecast.forecast.costs import Costs
 from dicecast.forecast.errors import InputError
 from dicecast.forecast.goal import Goal
-from dicecast.forecast.lookahead import GROWTH, LEAST_SHARE, Prices, plan_batch
+from dicecast.forecast.lookahead import GROWTH, LEAST_SHARE, MISS, RECOURSE, Prices, plan_batch
 from dicecast.forecast.outlook import Outlook, round_batches
 
 
@@ -130,3 +130,23 @@ def test_computing_is_part_of_a_round() -> None:
 def test_impossible_goals_are_refused(kind: str, amount: float) -> None:
     with pytest.raises(InputError):
         Goal(kind, amount)
+
+
+def test_a_batch_need_not_be_a_multiple_of_the_pool() -> None:
+    plan = plan_batch(outlook([30] * 5), Prices(1, 10), most=60)
+    assert plan is not None and (plan.batch, plan.expected_cost) == (10, 20)
+
+
+def test_as_many_rounds_are_weighed_as_asked_for() -> None:
+    far = outlook([1220] * 3, n_max=5020)  # by steps of at most 4 times: 80, 320, 1220
+    two, three = (plan_batch(far, Prices(1, 10, rounds=9, look_ahead=steps), most=60) for steps in (2, 3))
+    assert two is not None and three is not None
+    assert two.expected_cost == 2 + 10 + MISS * 5020  # out of reach: the least batch
+    assert (three.batch, three.expected_cost) == (60, 1200 + 10 + 2 * RECOURSE * 10)
+
+
+@pytest.mark.parametrize(("budget", "reached"), [(220.0, True), (219.0, False)])
+def test_a_later_round_is_paid_from_what_is_left(budget: float, reached: bool) -> None:
+    plan = plan_batch(outlook([220] * 3), Prices(1, 10, budget=budget, paid_round=10), most=60)
+    assert plan is not None
+    assert plan.expected_cost == (200 + 10 + RECOURSE * 10 if reached else 2 + 10 + MISS * 320)

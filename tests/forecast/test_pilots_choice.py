@@ -19,6 +19,10 @@ def test_sizes_are_steps_of_a_ladder_that_ends_at_the_pool() -> None:
     assert len(found) == 6 + 4 + 1 == len(set(found))
 
 
+def test_every_choice_of_sizes_is_there_also_of_an_odd_number() -> None:
+    assert _ladders(6) == [(2, 3, 6), (2, 4, 6), (3, 4, 6), (2, 3, 4, 6)]
+
+
 @pytest.mark.parametrize(("pool", "least"), [(4, 2), (8, 2), (12, 3), (40, 5), (64, 4), (160, 10), (800, 50)])
 def test_the_smallest_size_is_a_sixteenth_but_four_where_there_are_enough(pool: int, least: int) -> None:
     found = _ladders(pool)

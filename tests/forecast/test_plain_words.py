@@ -10,7 +10,7 @@ import pytest
 from dicecast.forecast.curve import curves_from_scores
 from dicecast.forecast.forecast import Forecast, Gain, forecast_curve
 from dicecast.forecast.goal import TARGET, Goal
-from dicecast.forecast.plain_words import HEADS, answer_words, headline, sentence, sure_words
+from dicecast.forecast.plain_words import HEADS, answer_words, cost_parts, headline, sentence, sure_words
 from dicecast.forecast.recommendation import Recommendation, Situation, recommend
 from dicecast.forecast.scores import validate_scores
 from dicecast.forecast.types import Interval
@@ -88,3 +88,13 @@ def test_the_chance_of_a_target_is_told_with_the_last_cases_too() -> None:
     last, chance = sure_words(found)
     assert last == "Those are all the cases there are."
     assert chance.startswith("Chance that you will then reach 0.85: ")
+
+
+def test_a_reason_begins_with_a_capital_but_for_the_name_of_a_curve() -> None:
+    assert sentence(Recommendation("annotate", "because.", "arm")) == "Because."
+    assert sentence(Recommendation("annotate", "arm: because.", "arm")) == "arm: because."
+
+
+def test_a_cost_of_one_kind_has_no_parts() -> None:
+    assert cost_parts({"cases": 40.0, "round": 5.0, "compute": 0.0}) == ["annotation 40", "round 5"]
+    assert cost_parts({"cases": 40.0, "round": 0.0, "compute": 0.0}) == []

@@ -45,7 +45,7 @@ def test_no_shift_leaves_0_to_1(alone: Posterior) -> None:
 @pytest.mark.parametrize("errors", [None])
 def test_without_an_error_nothing_is_known_of_other_patients(errors: list[float] | None) -> None:
     with pytest.raises(InputError, match="needs scores of at least 2 test cases, or se_cases"):
-        population_posterior(curve(errors), 0)
+        population_posterior(seed=0, curve=curve(errors))
 
 
 def cases(ids: tuple[str, ...]) -> Curve:

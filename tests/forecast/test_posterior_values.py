@@ -105,6 +105,8 @@ def test_a_plateau_is_told_by_its_draws() -> None:
     sizes = sorted(posterior().plateau_sizes(0.01))  # 0, 30.0, 73.8, 2500
     assert found.p_reached == 0.5 and sizes[1] == pytest.approx(29.957, abs=1e-3)
     assert found.p_beyond_horizon == 0.25
+    more = replace(posterior(), curve=replace(posterior().curve, n_annotated=75, pool=(75,)))
+    assert plateau_of(more, Question()).p_reached == 0.75
     assert found.size.horizon == 80
     assert found.score.median == pytest.approx(0.815)  # DM - 0.01, as a power law has no score at 0
     assert plateau_of(alone(), Question()).score.lo == pytest.approx(0.7045)  # between 0.695 and 0.79

@@ -17,7 +17,7 @@ from dicecast.forecast.forecast import Question
 from dicecast.forecast.goal import Goal
 from dicecast.forecast.posterior import Posterior
 from dicecast.forecast.promises import Promise
-from dicecast.forecast.recommendation import LONGER, ORDER, Recommendation, Situation, decide, recommend_all
+from dicecast.forecast.recommendation import LONGER, ORDER, Recommendation, Situation, _is_flat, decide, recommend_all
 from dicecast.forecast.types import Interval
 
 NOW, LARGEST = 50, 40
@@ -112,6 +112,14 @@ def test_a_curve_that_falls_or_did_not_converge_cannot_be_told() -> None:
 def test_scores_near_nothing_are_no_plateau(level: float, fails: bool) -> None:
     found = decide(replace(posterior(0), curve=posterior(0, observed=level).curve), Question(), Situation())
     assert (found.code == "cannot_tell" and "no size scores 0.05" in found.reason) == fails
+
+
+@pytest.mark.parametrize(("rise", "flat"), [(-0.1, True), (0.0017, True), (0.0023, False), (0.1, False)])
+def test_a_rise_of_less_than_two_standard_errors_is_flat(rise: float, flat: bool) -> None:
+    n, draw = np.repeat([10, 20, LARGEST], 2), np.tile([0, 1], 3)
+    y = 0.7 + np.array([0, 0, 0, 0, rise, rise])  # two draws with an SD of 0.001: the rise has an error of 0.001
+    found = replace(posterior(0), curve=averaged_curve("arm", n, draw, y, NOW, NOW))
+    assert _is_flat(found) == flat
 
 
 @pytest.mark.parametrize(("now", "size"), [(80, None), (81, 81), (160, 160), (200, 160)])

@@ -254,8 +254,12 @@ def test_scores_against_annotators_stand_beside_those_of_the_same_cases_against_
 
 
 def test_one_annotator_has_no_mean_of_several_and_none_is_refused() -> None:
-    (ann,) = against_annotators(scored_by(), "3d", 20, "cyst", {"ann": "test by ann"})
+    table, references = scored_by(), {"ann": "test by ann"}
+    (ann,) = against_annotators(scores=table, arm="3d", n=20, structure="cyst", references=references)
     assert ann.annotator == "ann"
+    means = table.groupby(["test_set", "case"])["score"].mean().unstack(0)
+    assert ann.rank.r == pytest.approx(stats.spearmanr(means["test by ann"], means["test"]).statistic)
+    assert ann.rank.r is not None and ann.rank.r < 1
     with pytest.raises(InputError, match="test_set=test by eve"):
         against_annotators(scored_by(), "3d", 20, "cyst", {"eve": "test by eve"})
 
@@ -280,6 +284,8 @@ def test_the_ceiling_is_the_mean_over_cases_of_the_mean_over_pairs() -> None:
     assert (found.between.cases, found.between.scores) == (12, 34)
     assert found.annotators == ("ann", "bob", "eve")
     assert found.with_majority.scores == 24
+    (early,) = inter_annotator(table.replace("majority", "all"), majority="all")  # first in the alphabet
+    assert (early.between.scores, early.with_majority.scores) == (34, 24)
     ci = found.between.ci
     assert ci and ci.level == 0.95
     normal = 1.96 * np.std(per_case) / np.sqrt(12)

@@ -81,6 +81,7 @@ def test_a_score_appears_once() -> None:
         "a.csv, line 4, column 'n_cases': every score must appear once, but arm=2d, structure=all, metric=dice",
         "n_cases=5, draw=0 is already on line 2",
     )
+    refused({"n_cases": ["20", "10", "10"]}, "line 4", "n_cases=10, draw=0 is already on line 3")
     for column in [*TEXT_DEFAULTS, "draw"]:  # what tells two scores apart
         values = ["1", "1", "2"] if column == "draw" else ["x", "x", "y"]
         changes = {"n_cases": ["5", "10", "5"], "metric": "hd95", column: values}

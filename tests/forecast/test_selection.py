@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from dicecast.forecast.errors import InputError
-from dicecast.forecast.selection import choose_cases
+from dicecast.forecast.selection import _strata, choose_cases
 
 
 def cases(start: int, sites: list[str]) -> pd.DataFrame:
@@ -48,3 +48,14 @@ def test_a_batch_of_everything_takes_everything() -> None:
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(InputError, match="'scanner' is needed"):
         chosen(3, ["scanner"])
+
+
+def test_eight_values_are_strata_of_their_own_and_nine_are_cut_into_quarters() -> None:
+    table = pd.DataFrame({"slices": [str(i) for i in range(9)]})
+    assert _strata(table[:8], ["slices"]).tolist() == list("01234567")
+    assert _strata(table, ["slices"]).nunique() == 4
+
+
+def test_a_large_batch_of_many_ends() -> None:
+    many = cases(0, ["a"] * 200 + ["b"] * 200)
+    assert len(choose_cases(many, ANNOTATED, 300, ["site"], np.random.default_rng(0))) == 300

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from dicecast.forecast.goal import Goal
 from dicecast.forecast.pilots import Design
 from dicecast.forecast.promises import Promise
 from dicecast.forecast.simulation import Action, Played, State, Terms, Truth, extra_sizes, play
+from dicecast.forecast.subsets import between_draws
 from dicecast.forecast.summary import Summary, needed_cases
 from dicecast.forecast.types import Interval
 
@@ -36,6 +39,7 @@ def test_a_truth_is_a_line_in_the_logarithm_between_its_sizes() -> None:
     assert float(TRUTH.score(40)) == pytest.approx(at(40))
     assert noisy.sd(10**1.5) == pytest.approx(0.025)
     assert TRUTH.rise == pytest.approx(at(400) - at(20))
+    assert replace(TRUTH, start=1).rise == pytest.approx(at(400) - at(1))
     assert len(TRUTH.all_scores) == 381
     assert TRUTH.all_scores[0] == pytest.approx(at(20)) and TRUTH.all_scores[-1] == pytest.approx(at(400))
 
@@ -58,6 +62,7 @@ def test_a_value_is_worth_cases_until_the_slope_no_longer_pays() -> None:
     # 100 * 5 * 0.2 / ln(10) / n = price: n = 43.4 at a price of 1, 86.9 at half of it
     assert TRUTH.needed(Goal("value", 5.0)) == pytest.approx(43, abs=1)
     assert TRUTH.needed(Goal("value", 5.0), 0.5) == pytest.approx(87, abs=1)
+    assert TRUTH.needed(Goal("value", 40.0)) == pytest.approx(347, abs=1)
     assert TRUTH.needed(Goal("value", 5.0), 10.0) == 20
 
 
@@ -108,6 +113,7 @@ def test_a_policy_sees_what_was_spent_and_what_is_left() -> None:
     assert seen[0].curve.sizes.tolist() == [10, 14, 20]
     assert seen[0].curve.draws.tolist() == [3, 3, 3]
     np.testing.assert_allclose(seen[0].curve.observed, [at(10), at(14), at(20)])
+    assert between_draws(seen[0].curve.sizes, seen[0].curve.pool).max() < 1e-6  # draws share no cases
     assert seen[0].curve.n_annotated == 20 and seen[1].curve.n_annotated == 40
     assert set(seen[1].curve.sizes) >= {10, 14, 20, 28, 40}
     assert len(seen[1].curve.sizes) == 6  # the new size and two more
@@ -153,6 +159,7 @@ def test_a_promise_is_held_against_the_mean_of_its_draws() -> None:
         ([10, 14, 20], 40, [28, 33]),  # one between, then the widest gap, 28 to 40
         ([10, 20], 22, [14, 17]),  # 20 and 22 are all but the same
         ([19, 20], 21, []),
+        ([190, 200], 210, []),
     ],
 )
 def test_beside_a_new_size_gaps_are_filled(trained: list[int], new: int, found: list[int]) -> None:
@@ -193,6 +200,7 @@ def test_least_squares_is_inverted_with_its_margin() -> None:
     assert policies._needed(totals, scores, Terms(Goal("target", 0.9))) == 400
     assert policies._needed(totals, scores, Terms(Goal("value", 5.0), per_case=1.0)) == 50
     assert policies._needed(totals, scores, Terms(Goal("value", 5.0), per_case=5.0)) == 20
+    assert policies._needed(totals, scores, Terms(Goal("value", 1.0), per_case=0.1)) == 50
 
 
 def exact_state(now: int = 20, rounds_left: int = 6, sizes: int = 4) -> State:

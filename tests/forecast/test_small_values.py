@@ -22,6 +22,8 @@ from dicecast.forecast.goal import Goal
 from dicecast.forecast.short_repr import short_fields, short_repr
 from dicecast.forecast.tolerances import Tolerances
 
+KINDS = {"plateau": "tolerance of the plateau", "target": "target score", "value": "value of a score point"}
+
 
 @pytest.mark.parametrize(
     ("kind", "amount", "fine"),
@@ -37,6 +39,8 @@ def test_goals_keep_to_their_range(kind: str, amount: float, fine: bool) -> None
         return
     with pytest.raises(InputError, match=f"found {amount:g}"):
         Goal(kind, amount)
+    with pytest.raises(InputError, match=rf"{KINDS[kind]}.*found 1e\+16"):
+        Goal(kind, 1e16)
 
 
 def test_a_goal_in_words() -> None:

@@ -60,7 +60,7 @@ def test_a_way_to_split_is_read(text: str, expected: Stratification) -> None:
     [
         *("", "  ", "/4", "@10", "volume/", "volume/1", "volume/21", "volume/two", "volume/2.5", "volume/-2"),
         *("volume@", "volume@,", "volume@10;30", "volume@30,10", "volume@10,10", "volume@1.2.3", "volume@-5"),
-        *("volume/2@10", "volume@10/2", "volume/4/2"),
+        *("volume@10,10,30", "volume/2@10", "volume@10/2", "volume/4/2"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_what_would_be(text: str) -> None:
@@ -174,6 +174,11 @@ def test_every_case_is_in_exactly_one_stratum(tables: dict[str, list[float]], wa
     assert sorted(zip(made["case"], made["structure"], strict=True)) == sorted(
         zip(table["case"], table["structure"], strict=True)
     )
+
+
+def test_structures_keep_their_order() -> None:
+    found = strata_of(facts({"tumour": [1, 2], "kidney": [3, 4]}), [stratification("volume/2")])
+    assert found["structure"].tolist() == ["tumour", "tumour", "kidney", "kidney"]
 
 
 def test_strata_by_several_ways_are_those_of_each() -> None:
