@@ -15,6 +15,7 @@ import typer
 from rich.console import RenderableType
 
 from . import __version__
+from .adapters.interrupts import Stopped, listen
 from .adapters.terminal.console import console, tolerate
 from .adapters.terminal.help import CLUSTER, COSTS, FOLDS, GUESS, HOW, OUTPUT, TRAINING, WHICH, Command, CommandGroup
 from .adapters.terminal.options import (
@@ -61,13 +62,6 @@ app = typer.Typer(
     add_completion=False,
 )
 DEBUG = "DICECAST_DEBUG"
-
-
-class Stopped(BaseException):
-    """Ctrl-C, or a request to end (SIGTERM); unlike `KeyboardInterrupt`, no library answers it in its own way."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
 
 
 def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
@@ -1146,15 +1140,9 @@ def import_command(
     console().print(data_commands.import_results(folders, output, n, arms, dataset_json, force=force))
 
 
-def _stop(number: int, frame: object) -> None:
-    raise Stopped(number)
-
-
 def main() -> None:
     """Entry point of the console script."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is for what a shell runs in the background
-            signal.signal(number, _stop)
+    listen()
     tolerate()
     try:
         app()

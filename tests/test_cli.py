@@ -555,6 +555,7 @@ def test_the_example_is_a_dataset_init_accepts(tmp_path: Path, cli: Cli, nnunet:
     assert result.exit_code == 0, result.stderr
 
 
+@pytest.mark.usefixtures("nnunet")
 @pytest.mark.parametrize(
     ("name", "target", "options", "code", "words"),
     [

@@ -22,6 +22,7 @@ from dicecast.adapters.examples.download import MD5, NOTICE, URL, fetch_hippocam
 from dicecast.adapters.nnunet.dataset import read_dataset
 from dicecast.forecast.errors import InputError, StorageError, WorkError
 
+pytestmark = pytest.mark.usefixtures("nnunet")
 Unchanged = Callable[[Path], Any]
 
 
