@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ import typer
 from rich.console import RenderableType
 
 from . import __version__
-from .adapters.interrupts import Stopped, listen
+from .adapters.interrupts import Stopped, stopped_words
 from .adapters.terminal.console import console, tolerate
 from .adapters.terminal.help import CLUSTER, COSTS, FOLDS, GUESS, HOW, OUTPUT, TRAINING, WHICH, Command, CommandGroup
 from .adapters.terminal.options import (
@@ -72,13 +71,17 @@ def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
         try:
             code = command(*args, **kwargs)
         except (KeyboardInterrupt, Stopped) as error:
-            _fail(*_stopped(error))
+            _fail(*stopped_words(error))
         except DicecastError as error:
             if os.environ.get(DEBUG):
                 raise
             _fail(str(error), error.exit_code)
         except BrokenPipeError:
             raise
+        except MemoryError:
+            if os.environ.get(DEBUG):
+                raise
+            _fail("memory ran out. Give less at once, or more memory; what was finished is kept.", 1)
         except Exception as error:
             if os.environ.get(DEBUG):
                 raise
@@ -92,13 +95,6 @@ def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
             raise typer.Exit(code or 0)
 
     return run
-
-
-def _stopped(error: BaseException) -> tuple[str, int]:
-    """What to say to who interrupted or ended a command, and its exit code."""
-    asked = isinstance(error, Stopped) and error.number == signal.SIGTERM
-    words, code = ("ended from outside (SIGTERM)", 143) if asked else ("interrupted", 130)
-    return f"{words}. Nothing finished is lost: run the same command again.", code
 
 
 def _refusal(error: Exception) -> str | None:
@@ -123,6 +119,7 @@ def _show(report: RenderableType, document: Any, target: str | None) -> None:
     """Print the report and write the JSON; with `-` only the JSON is printed."""
     from .adapters.files import write_json
 
+    document = {"dicecast": __version__, **document}  # an answer is known by how it begins, and may be replaced
     if target == "-":
         sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
         sys.stdout.flush()
@@ -1141,16 +1138,16 @@ def import_command(
 
 
 def main() -> None:
-    """Entry point of the console script."""
-    listen()
+    """Do what the command line asks for; errors and signals end in a message and an exit code."""
     tolerate()
+    _check_here()
+    app()
+
+
+def _check_here() -> None:
+    """Refuse to begin in a folder that is gone: every relative path would fail in its own way."""
     try:
-        app()
-    except (KeyboardInterrupt, Stopped) as error:  # before the command has begun
-        words, code = _stopped(error)
-        sys.stderr.write(f"error: {words}\n")
-        sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()
+        Path.cwd()
+    except FileNotFoundError:
+        sys.stderr.write("error: the current folder must exist, found it removed. Change to another one.\n")
+        sys.exit(InputError.exit_code)

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -89,7 +90,7 @@ def write_with(path: Path, fill: Callable[[Path], object], mode: int = SHARED) -
     temporary = Path(name)
     try:
         fill(temporary)
-        temporary.chmod(mode)
+        temporary.chmod(_mode_of(path, mode))
         with temporary.open("r+b") as written:  # a rename may reach the disk before what it renames
             os.fsync(written.fileno())
         temporary.replace(path)
@@ -98,6 +99,14 @@ def write_with(path: Path, fill: Callable[[Path], object], mode: int = SHARED) -
     finally:
         with suppress(OSError):  # a disk that has become read-only keeps it
             temporary.unlink(missing_ok=True)
+
+
+def _mode_of(path: Path, mode: int) -> int:
+    """Rights of a file: those that it has, else those wished for as far as the user's umask goes."""
+    with suppress(OSError):
+        return stat.S_IMODE(path.stat().st_mode)
+    os.umask(umask := os.umask(0))
+    return mode & ~umask
 
 
 def _descriptor(path: Path) -> int | None:
@@ -205,6 +214,9 @@ def read_bytes(path: Path) -> bytes:
         InputError: Missing or unreadable.
     """
     with _reading(path):
+        kind = path.stat().st_mode
+        if (stat.S_ISCHR(kind) or stat.S_ISBLK(kind)) and _descriptor(path) is None:  # it may have no end
+            raise InputError(f"{path}: must be a file or a pipe, found a device. Check the path.")
         return path.read_bytes()
 
 

@@ -26,6 +26,13 @@ def listen() -> None:
     sys.unraisablehook = _once_more
 
 
+def stopped_words(error: BaseException) -> tuple[str, int]:
+    """What to say to who interrupted or ended a command, and its exit code."""
+    asked = isinstance(error, Stopped) and error.number == signal.SIGTERM
+    words, code = ("ended from outside (SIGTERM)", 143) if asked else ("interrupted", 130)
+    return f"{words}. Nothing finished is lost: run the same command again.", code
+
+
 def _stop(number: int, frame: object) -> NoReturn:
     raise Stopped(number)
 

@@ -22,26 +22,31 @@ TELLING = 4
 """Letters from which an id is looked for in a finished text; shorter ones are found by chance."""
 
 
-def kept_pseudonyms(key: Path, cases: Iterable[str]) -> dict[str, str]:
-    """A pseudonym for every case, drawn at random, and kept so that it stays the same in later reports.
+def pseudonyms(key: Path, cases: Iterable[str]) -> dict[str, str]:
+    """A pseudonym for every case: the one that it has in the key, else one drawn at random.
 
     Args:
-        key: CSV of cases and pseudonyms; made, readable by its owner only, or added to.
+        key: CSV of cases and pseudonyms, if there is one yet.
         cases: Ids.
 
     Raises:
         InputError: The key is some other file, or names two cases alike.
-        StorageError: It cannot be written.
     """
     known = _read(key) if key.exists() else {}
     new = sorted(set(cases) - set(known) - {""})
     numbers = [n for n in range(1, len(known) + len(new) + 1) if f"case {n}" not in known.values()]
     secrets.SystemRandom().shuffle(new)  # ids in their order would tell who is who
-    found = {**known, **{case: f"case {n}" for case, n in zip(new, numbers, strict=False)}}
-    if new:
-        table = pd.DataFrame(sorted(found.items()), columns=list(COLUMNS))
-        write_text(key, table.to_csv(index=False, lineterminator="\n"), PRIVATE)
-    return found
+    return {**known, **{case: f"case {n}" for case, n in zip(new, numbers, strict=False)}}
+
+
+def keep_key(key: Path, names: Mapping[str, str]) -> None:
+    """Write who is who, for its owner only, so that pseudonyms stay the same in later reports.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    table = pd.DataFrame(sorted(names.items()), columns=list(COLUMNS))
+    write_text(key, table.to_csv(index=False, lineterminator="\n"), PRIVATE)
 
 
 def check_key(key: Path) -> None:
@@ -104,8 +109,9 @@ def refuse_revealing(text: str, names: Mapping[str, str], what: str) -> None:
     found = [case for case in telling if case.casefold() in plain and re.search(_alone(case.casefold()), plain)]
     if found:
         raise InputError(
-            f"{what} still names {len(found)} case(s), such as {sorted(found)[0]!r}, in a title or in the name of an "
-            "arm, structure, test set or stratum. Choose other names; the page was not written."
+            f"{what} still names {len(found)} case(s), such as {sorted(found)[0]!r}, in its title (--title), "
+            "the name of its source, or that of an arm, structure, test set or stratum. Choose other names; nothing "
+            "was written."
         )
 
 

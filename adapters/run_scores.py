@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ..forecast.annotators import AnnotatorCeiling, inter_annotator
@@ -101,7 +102,30 @@ def scores_of(study: Study, *runs: RunFolder) -> pd.DataFrame:
             f"{run.path / 'scores.csv'}: must hold the scores of arm {run.arm}, {run.n} cases, draw {run.draw} alone, "
             "as its folder says. Restore it, or delete the folder to repeat the run."
         )
+    _check_cases(study, table, number, runs)
     return table.assign(protocol=known["protocol"].to_numpy(dtype=object)[number])
+
+
+def _check_cases(study: Study, table: pd.DataFrame, number: npt.NDArray[np.intp], runs: Sequence[RunFolder]) -> None:
+    """Refuse scores of other cases than the test set's: a file cut short would shrink the test set of its curve.
+
+    Args:
+        study: Knows its test cases.
+        table: Scores of all runs.
+        number: Which run each row is of, shape [rows].
+        runs: Those runs.
+    """
+    wanted = set(study.test)
+    rows = (table["test_set"] == TEST).to_numpy()
+    found = table["case"][rows].groupby(number[rows]).agg(set)
+    for at, run in enumerate(runs):
+        if (cases := found.get(at, set())) != wanted:
+            other = min(cases ^ wanted)
+            raise InputError(
+                f"{run.path / 'scores.csv'}: must hold scores of the {len(wanted)} cases of the test set in cases.csv, "
+                f"found {'none' if other in wanted else 'one'} of case {other!r}. Restore it, or delete the folder to "
+                "repeat the run."
+            )
 
 
 def _strata(study: Study, scores: pd.DataFrame) -> pd.DataFrame:

@@ -23,6 +23,8 @@ BINARY = {
     b"\x89PNG": ("a picture", "Check the path."),
 }
 """What a file is and what to do, by its first bytes."""
+LARGEST = 2 * 10**9
+"""Bytes of text that a packed file may hold."""
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 SEP_LINE = re.compile(r'"?sep=([,;\t])"?')
 """The line with which Excel tells itself the separator."""
@@ -63,9 +65,13 @@ def _unpacked(content: bytes, path: Path) -> bytes:
     if not content.startswith(b"\x1f\x8b"):
         return content
     try:
-        return gzip.decompress(content)
+        with gzip.open(io.BytesIO(content)) as stream:
+            text = stream.read(LARGEST + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be unpacked by gzip: {error}. Copy or pack it once more.") from error
+    if len(text) > LARGEST:
+        raise InputError(f"{path}: must unpack to at most {LARGEST / 1e9:g} GB of text, found more. Give it unpacked.")
+    return text
 
 
 def _refuse_other_kinds(content: bytes, path: Path) -> None:

@@ -103,11 +103,18 @@ def read_many_scores(paths: Sequence[Path]) -> tuple[pd.DataFrame, list[int]]:
     """
     tables = [_unchecked(path)[0] for path in paths]
     try:
+        _check_complete(tables)
         together = validate_scores(pd.concat(tables, ignore_index=True))
     except InputError:  # one by one: the message must name file and line, and files that clash may be sound themselves
         each = [validate_scores(table, source=str(path)) for table, path in zip(tables, paths, strict=True)]
         together = pd.concat(each, ignore_index=True)
     return together, [len(table) for table in tables]
+
+
+def _check_complete(tables: Sequence[pd.DataFrame]) -> None:
+    """Refuse what other tables would fill up."""
+    if any(table.empty or not {"n_cases", "draw", "score"} <= set(table) for table in tables):
+        raise InputError("a table has no rows or lacks a column")
 
 
 def noted_scores(path: Path) -> tuple[pd.DataFrame, list[str]]:

@@ -85,7 +85,7 @@ def many_curves(count: int, *, page: bool = False) -> tuple[float, float]:
         if page:
             command = ["report", str(source), "-o", f"{folder}/report.html"]
         code = (
-            "import resource, sys; from dicecast.cli import main\n"
+            "import resource, sys; from dicecast.__main__ import main\n"
             "if __name__ == '__main__':\n"
             "    try: main()\n"
             "    finally: print(max(resource.getrusage(w).ru_maxrss for w in "

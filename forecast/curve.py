@@ -16,7 +16,7 @@ from .scores import CROSS_VALIDATION, DICE_LIKE, MOST_CASES
 from .short_repr import short_fields, short_repr
 from .types import FloatArray, IntArray
 
-MOST_SIZES, MOST_RUNS = 100, 2000
+MOST_SIZES, MOST_RUNS = 100, 1000
 """Sizes of a curve, and runs of draws that differ in their sizes; draws alike count once. The time that a forecast
 takes grows with their third power."""
 CURVE_KEY = ["arm", "structure", "metric", "test_set", "stratum", "protocol"]
@@ -181,7 +181,7 @@ def curves_from_scores(
         found = ", ".join(sorted(scores["metric"].unique()))
         raise InputError(
             f"no Dice-like metric to forecast: found {found}. A curve is forecast for one of "
-            f"{', '.join(sorted(DICE_LIKE))}."
+            f"{', '.join(sorted(DICE_LIKE))}; distances and volumes are described by: dicecast agreement."
         )
     made = [_curve(key, rows, n_annotated, pool) for key, rows in _groups(usable)]
     curves = [curve for curve in made if curve is not None]

@@ -33,6 +33,11 @@ KEY = ["arm", "structure", "metric", "test_set", "stratum", "protocol", "n_cases
 MOST_CASES = 10**9
 """Largest number of cases there can be; products of two of them still fit into an integer."""
 
+MOST_SCORE = 1e12
+"""Largest score of a metric without bounds (mm, mL); squares of sums of such still fit."""
+PERCENT = 1.5
+"""Score above which a percentage is more likely than a slip."""
+
 DICE_LIKE = frozenset(
     {"dice", "f1", "jaccard", "iou", "nsd", "nsd_area", "surface_dice", "tpr", "recall", "sensitivity"}
     | {"precision", "specificity", "accuracy", "accuracy_foreground", "lesion_sensitivity"}
@@ -143,9 +148,17 @@ def _check_range(table: pd.DataFrame, place: _Place) -> None:
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         score = table["score"].iloc[row]
-        hint = "Scores look like percent: divide them by 100." if 1 < score <= 100 else "Correct the cell."
+        percent = table["score"][dice_like].max() <= 100 and score > PERCENT
+        hint = "Scores look like percent: divide them by 100." if percent else "Correct the cell."
         raise InputError(
-            f"{place.at(row, 'score')}: {table['metric'].iloc[row]} must lie in [0, 1], found {score:g}. {hint}"
+            f"{place.at(row, 'score')}: {table['metric'].iloc[row]} must lie in [0, 1], found {score:.12g}. {hint}"
+        )
+    bad = table["score"].abs() > MOST_SCORE
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError(
+            f"{place.at(row, 'score')}: {table['metric'].iloc[row]} must lie within {MOST_SCORE:g} of 0, found "
+            f"{table['score'].iloc[row]:g}. Correct the cell."
         )
     for name in ("se_draws", "se_cases"):
         bad = dice_like & (table[name] > 1)

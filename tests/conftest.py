@@ -190,7 +190,7 @@ def process() -> Callable[..., subprocess.CompletedProcess[str]]:
     """process("forecast", path, ..., before="python statements"): the command line in a process of its own."""
 
     def run(*arguments: object, before: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        code = f"import sys\n{before}\nfrom dicecast.cli import main\nmain()"
+        code = f"import sys\n{before}\nfrom dicecast.__main__ import main\nmain()"
         env = {key: value for key, value in os.environ.items() if key not in ("DICECAST_DEBUG", "PYTHONWARNINGS")}
         env |= {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-c", code, *map(str, arguments)]

@@ -439,6 +439,17 @@ def test_too_few_sizes_are_answered_with_more_pilots(short: Path, cli: Cli) -> N
 # ---- writing ----------------------------------------------------------------------------------------------------
 
 
+def test_json_replaces_an_earlier_answer_and_nothing_else(short: Path, cli: Cli) -> None:
+    target = short.parent / "answer.json"
+    for _ in range(2):
+        assert cli("forecast", short, "--quick", "--json", target).exit_code == 0
+    record = short.parent / "run.json"
+    record.write_text('{"status": "completed"}', encoding="utf-8")
+    result = cli("forecast", short, "--quick", "--json", record)
+    assert result.exit_code == 2 and "an earlier answer of dicecast" in " ".join(result.stderr.split())
+    assert record.read_text(encoding="utf-8") == '{"status": "completed"}'
+
+
 def test_json_goes_to_a_file_in_a_folder_that_is_made(short: Path, cli: Cli) -> None:
     target = short.parent / "new" / "deep" / "answer.json"
     result = cli("forecast", short, "--json", target)

@@ -22,7 +22,7 @@ from ..conclusion import Asked, Round
 from ..figures.comparison import write_comparison_figures
 from ..figures.write import write_figures
 from ..files import write_text
-from ..pseudonyms import anonymised, cases_of, check_key, kept_pseudonyms, refuse_revealing
+from ..pseudonyms import anonymised, cases_of, check_key, keep_key, pseudonyms, refuse_revealing
 from ..sources import Wishes, read_source
 from ..terminal.screen import DOUBT
 from .page import GENERATOR, pictured, render
@@ -68,7 +68,7 @@ def report(
         step = _told(status.update)
         found = answer_of_source(source, wishes, asked, step)
         if options.key is not None:
-            found = anonymised(found, kept_pseudonyms(options.key, cases_of(found)))
+            found = anonymised(found, pseudonyms(options.key, cases_of(found)))
         cases = pictures_of(found, step) if options.cases else Cases()
         write_page(found, cases, options, step)
     lines: list[RenderableType] = [_place(options.output), *(Text(words, "dim") for words in cases.notes)]
@@ -125,6 +125,8 @@ def write_page(found: Answer, cases: Cases, options: PageOptions, step: Step) ->
     title = options.title or title_of(found)
     page = render(found, title, cases, step)
     refuse_revealing(re.sub('base64,[^"]*', "", page), found.names, "the page")
+    if options.key is not None:  # first: a page without its key could not be understood
+        keep_key(options.key, found.names)
     write_text(options.output, page)
 
 

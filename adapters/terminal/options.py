@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -21,16 +22,22 @@ SourcePath = Annotated[
 ]
 
 
+ANSWER = re.compile(rb'\s*\{\s*"dicecast":')
+"""How a JSON file begins that a command has written."""
+
+
 def _json_target(target: str | None) -> str | None:
-    """Refuse a file that holds anything but JSON, such as the scores themselves, before anything is computed."""
+    """Refuse a file that holds anything but an earlier answer, such as the record of a run, before all else."""
     if target in (None, "-"):
         return target
     path = Path(str(target))
     if path.is_file() and os.access(path, os.R_OK) and path.stat().st_size:
         with path.open("rb") as file:
-            start = file.read(64).lstrip()[:1]
-        if start not in (b"{", b"["):
-            raise typer.BadParameter(f"must name a new file or one of JSON, found {path}, which holds something else.")
+            start = file.read(64)
+        if not ANSWER.match(start):
+            raise typer.BadParameter(
+                f"must name a new file or an earlier answer of dicecast, found {path}, which holds something else."
+            )
     return target
 
 

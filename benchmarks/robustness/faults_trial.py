@@ -113,7 +113,7 @@ def start(words: Sequence[str], folder: Path, log: Path, before: Callable[[], No
 
 
 def _in_child(words: Sequence[str], folder: Path, log: Path, before: Callable[[], None] | None) -> int:
-    from dicecast.cli import main
+    from dicecast.__main__ import main
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -115,7 +115,7 @@ commands.recommend = slow
 
 def test_who_is_asked_to_end_leaves_nothing_half_done(tmp_path: Path) -> None:
     (tmp_path / "scores.csv").write_text(SHORT, encoding="utf-8")
-    script = f"{WAITING}\nfrom dicecast.cli import main\nmain()"
+    script = f"{WAITING}\nfrom dicecast.__main__ import main\nmain()"
     command = [sys.executable, "-c", script, "recommend", str(tmp_path / "scores.csv")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stderr is not None

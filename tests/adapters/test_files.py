@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from dicecast.adapters.files import write_text
-from dicecast.forecast.errors import StorageError
+from dicecast.adapters.files import read_bytes, write_text
+from dicecast.forecast.errors import InputError, StorageError
 
 WRITE = "import sys; from pathlib import Path; from dicecast.adapters.files import write_text; "
 
@@ -63,3 +65,22 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     with pytest.raises(StorageError, match="folder: cannot be written"):
         write_text(tmp_path / "folder", "text")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights of Unix")
+def test_rights_are_those_of_the_file_or_as_the_umask_has_it(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        write_text(tmp_path / "new.txt", "one")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new.txt").stat().st_mode) == 0o600
+    (tmp_path / "new.txt").chmod(0o640)
+    write_text(tmp_path / "new.txt", "two")
+    assert stat.S_IMODE((tmp_path / "new.txt").stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="has no such device")
+def test_a_device_is_not_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="/dev/zero: must be a file or a pipe, found a device"):
+        read_bytes(Path("/dev/zero"))

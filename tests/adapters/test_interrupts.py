@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,3 +51,20 @@ thing = Thing(); kept = weakref.ref(thing, gone); del thing
 """
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert found.returncode == 0 and "ValueError: in a callback" in found.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes streams as a shell of Unix does")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_streams_may_be_closed(closed: str, tmp_path: Path) -> None:
+    for words, code in (("--version", 0), (f"forecast {tmp_path / 'nowhere.csv'}", 2)):
+        command = f"{sys.executable} -m dicecast {words} {closed}"
+        found = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+        assert found.returncode == code and "Traceback" not in found.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no folder in use can be removed there")
+def test_a_removed_folder_is_no_place_to_begin(tmp_path: Path) -> None:
+    (place := tmp_path / "gone").mkdir()
+    command = f"cd {place}; rmdir {place}; {sys.executable} -m dicecast doctor"
+    found = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert found.returncode == 2 and found.stderr.startswith("error: the current folder must exist")

@@ -257,6 +257,32 @@ def test_scores_of_another_run_are_refused(study: Callable[..., Path]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (lambda table, last: table.drop(columns="score"), "column 'score' is required"),
+        (lambda table, last: table.iloc[:0], "at least one row of scores is required"),
+        (
+            lambda table, last: table[table["case"] != last],
+            "the {count} cases of the test set .* none of case '{last}'",
+        ),
+        (lambda table, last: table.replace({"case": {last: "zz"}}), "found none of case '{last}'"),
+        (lambda table, last: table.replace({"case": {last: "!"}}), "found one of case '!'"),
+        (lambda table, last: table.assign(score="much"), "line 2, column 'score'"),
+    ],
+    ids=["no scores", "no rows", "cut short", "another case", "a case that is none", "no numbers"],
+)
+def test_scores_that_are_not_whole_are_refused(
+    study: Callable[..., Path], broken: Callable[[pd.DataFrame, str], pd.DataFrame], told: str
+) -> None:
+    path = (folder := study()) / "runs/2d/n4/draw0/scores.csv"
+    test = open_study(folder).test
+    broken(pd.read_csv(path), test[-1]).to_csv(path, index=False)
+    words = told.format(count=len(test), last=test[-1])
+    with pytest.raises(InputError, match=rf"n4/draw0/scores\.csv.*{words}"):
+        read(folder)
+
+
+@pytest.mark.parametrize(
     ("content", "told"),
     [
         ("{}", "with status completed or failed, found none"),

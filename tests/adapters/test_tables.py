@@ -232,3 +232,10 @@ def test_a_column_called_almost_like_a_known_one_is_refused(tmp_path: Path, name
 def test_other_columns_are_kept(tmp_path: Path) -> None:
     found = read_scores(written(tmp_path, "n_cases,score,scanner,draw,Draw\n4,0.5,A,0,x\n"))
     assert list(found["scanner"]) == ["A"] and list(found["Draw"]) == ["x"] and list(found["draw"]) == [0]
+
+
+def test_a_packed_file_has_a_largest_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dicecast.adapters.table_text.LARGEST", 1000)
+    packed = written(tmp_path, gzip.compress(GOOD.encode() + b" " * 2000, mtime=0))
+    with pytest.raises(InputError, match="must unpack to at most"):
+        read_scores(packed)

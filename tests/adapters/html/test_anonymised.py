@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from dicecast.adapters.pseudonyms import kept_pseudonyms, refuse_revealing, renamed
+from dicecast.adapters.pseudonyms import keep_key, pseudonyms, refuse_revealing, renamed
 from dicecast.forecast.errors import InputError
 
 from .conftest import scores
@@ -71,16 +71,18 @@ def test_cases_may_be_called_like_pseudonyms(source: Path, tmp_path: Path, cli: 
 
 def test_pseudonyms_stay_and_new_cases_get_new_ones(tmp_path: Path) -> None:
     key = tmp_path / "key.csv"
-    first = kept_pseudonyms(key, IDS[:4])
-    second = kept_pseudonyms(key, IDS)
+    first = pseudonyms(key, IDS[:4])
+    keep_key(key, first)
+    second = pseudonyms(key, IDS)
+    keep_key(key, second)
     assert {case: second[case] for case in first} == first
     assert len(set(second.values())) == len(IDS)
-    assert kept_pseudonyms(key, IDS) == second
+    assert pseudonyms(key, IDS) == second
 
 
 def test_the_order_of_ids_does_not_tell_who_is_who(tmp_path: Path) -> None:
     many = [f"patient {i:03d}" for i in range(100)]
-    found = kept_pseudonyms(tmp_path / "key.csv", many)
+    found = pseudonyms(tmp_path / "key.csv", many)
     assert [found[case] for case in many] != [f"case {i}" for i in range(1, 101)]
 
 
@@ -96,15 +98,15 @@ def test_another_file_is_no_key(tmp_path: Path, content: str, told: str) -> None
     key = tmp_path / "key.csv"
     key.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=told):
-        kept_pseudonyms(key, IDS)
+        pseudonyms(key, IDS)
     assert key.read_text(encoding="utf-8") == content
 
 
 def test_a_page_that_still_names_a_case_is_not_written(source: Path, tmp_path: Path, cli: Any, refused: Any) -> None:
     page = tmp_path / "page.html"
     result = cli("report", source, "-o", page, "--anonymise", tmp_path / "key.csv", "--title", f"For {IDS[2]}")
-    refused(result, 2, IDS[2], "the page was not written")
-    assert not page.exists()
+    refused(result, 2, IDS[2], "nothing was written")
+    assert not page.exists() and not (tmp_path / "key.csv").exists()
 
 
 @pytest.mark.parametrize("option", ["--output", "--json"])
