@@ -40,8 +40,16 @@ def _stop(number: int, frame: object) -> NoReturn:
 def _once_more(lost: sys.UnraisableHookArgs) -> None:
     """Where Python lets no exception out, as of the callback of a weak reference, a stop would be lost."""
     if isinstance(lost.exc_value, Stopped):
-        again = threading.Timer(AGAIN, signal.raise_signal, [lost.exc_value.number])
+        again = threading.Timer(AGAIN, _send, [lost.exc_value.number])
         again.daemon = True
         again.start()
     else:
         sys.__unraisablehook__(lost)
+
+
+def _send(number: int) -> None:
+    """To the main thread, which may be asleep in the operating system."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)

@@ -35,8 +35,8 @@ MOST_CASES = 10**9
 
 MOST_SCORE = 1e12
 """Largest score of a metric without bounds (mm, mL); squares of sums of such still fit."""
-PERCENT = 1.5
-"""Score above which a percentage is more likely than a slip."""
+PERCENT = 1.001
+"""Score above which a percentage is more likely than a rounding error."""
 
 DICE_LIKE = frozenset(
     {"dice", "f1", "jaccard", "iou", "nsd", "nsd_area", "surface_dice", "tpr", "recall", "sensitivity"}
@@ -148,8 +148,7 @@ def _check_range(table: pd.DataFrame, place: _Place) -> None:
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         score = table["score"].iloc[row]
-        percent = table["score"][dice_like].max() <= 100 and score > PERCENT
-        hint = "Scores look like percent: divide them by 100." if percent else "Correct the cell."
+        hint = "Scores look like percent: divide them by 100." if PERCENT < score <= 100 else "Correct the cell."
         raise InputError(
             f"{place.at(row, 'score')}: {table['metric'].iloc[row]} must lie in [0, 1], found {score:.12g}. {hint}"
         )

@@ -483,7 +483,7 @@ def test_a_full_disk_leaves_the_old_answer(
     short: Path, process: Callable[..., Any], refused: Refused, unchanged: Unchanged
 ) -> None:
     target = short.parent / "answer.json"
-    target.write_text("{}", encoding="utf-8")
+    target.write_text('{"dicecast": "0.0.1"}', encoding="utf-8")
     full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
     with unchanged(short.parent):
         result = process("forecast", short, "--json", target, before=full)

@@ -62,7 +62,7 @@ def test_a_command_whose_disk_fails_keeps_what_was_there_and_says_so(
     faults = each_of(fault, tmp_path, lambda: cli(*words))
     whole = files_of(tmp_path)
     assert len(faults) >= 3 and set(whole) == {"scores.csv", "answer.json"}
-    Path("answer.json").write_text('{"earlier": "answer"}\n', encoding="utf-8")
+    Path("answer.json").write_text('{"dicecast": "0.0.1"}\n', encoding="utf-8")
     before = files_of(tmp_path)
     for one in faults:
         with failing(Disk(tmp_path, one)):
