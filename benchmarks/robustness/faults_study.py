@@ -33,7 +33,8 @@ def _moved(bench: Bench) -> Iterator[Trial]:
     for command in bench.some("study: recommend", "study: run again", "study: report"):
         name = command.name
         whole, folder = bench.whole(command), bench.fresh(command)
-        place = folder / "other place" / "renamed"
+        # a page says what its study is called
+        place = folder / "other place" / ("study" if name == "study: report" else "renamed")
         was = files_of(folder)
         place.parent.mkdir()
         (folder / "study").rename(place)
