@@ -166,3 +166,12 @@ def test_the_jacobians_of_a_fit_are_the_derivatives(name: str) -> None:
     at = np.array([0.85, 0.4, *theta.get(name, [])])
     np.testing.assert_allclose(model.jacobian(at), numeric(model.score, at), rtol=1e-5, atol=1e-8)
     np.testing.assert_allclose(model.own_jacobian(at), numeric(model.own, at), rtol=1e-5, atol=1e-8)
+
+
+def test_the_residual_sd_counts_what_is_left_of_the_observations() -> None:
+    n = [10, 20, 40, 80, 160] * 2
+    wave = 0.01 * np.resize([1, -1, 1, 1, -1, -1], 10)
+    data = curve_of(sorted(n), exponential(sorted(n), 0.85, 0.4, 0.03) + wave)
+    found = least_squares(data)
+    left = data.y - found.score(data.n)
+    assert found.residual_sd == pytest.approx(np.sqrt((left**2).sum() / (10 - 3)), rel=1e-6)
